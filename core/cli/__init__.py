@@ -1,0 +1,1 @@
+"""What a shell sees: python -m core <command>."""

@@ -1,0 +1,1 @@
+"""The words of the project: pure values, no libraries but pydantic."""

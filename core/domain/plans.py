@@ -1,0 +1,124 @@
+"""Plans: frozen objects that decide a piece of work. The page's form, the CLI's file and the job's folder hold the same one."""
+
+from __future__ import annotations
+
+from typing import Self
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from core.domain.encoder import EMBEDDED_BASE, Pooling
+from core.domain.groups import TaskGroup
+
+EMBEDDED_TEACHER = "embedded"
+
+
+class Plan(BaseModel):
+    """Base of all plans: a misspelt key fails at once."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Budget(Plan):
+    """Checked before each request is sent; None means no limit."""
+
+    requests: int | None = Field(None, ge=1)
+    money: float | None = Field(None, ge=0, description="US dollars")
+
+
+class EndpointPlan(Plan):
+    """Who writes. The key itself is never here: only the name of the environment variable that holds it."""
+
+    base_url: str = Field(EMBEDDED_TEACHER, description="`embedded`, or the URL of an OpenAI-compatible API (…/v1)")
+    model: str = "smollm2-135m"
+    api_key_env: str = "TERCET_API_KEY"
+    in_flight: int = Field(8, ge=1, le=1000)
+    temperature: float = Field(1.0, ge=0, le=2)
+    top_p: float = Field(1.0, gt=0, le=1)
+    max_tokens: int = Field(2048, ge=16)
+    timeout_seconds: float = Field(120, gt=0)
+    budget: Budget = Budget()
+    seed: int = 0
+
+
+class BrainstormPlan(EndpointPlan):
+    """Ask for `count` new tasks of each group; one request brings about 20."""
+
+    counts: dict[TaskGroup, int] = Field(description="tasks wanted by group; only brainstormed groups")
+    topics: tuple[str, ...] = ()
+    prompt_versions: dict[TaskGroup, str] = Field(default_factory=dict, description="group -> prompt version id; newest where absent")
+
+
+class GenerationPlan(EndpointPlan):
+    """Write examples: `counts` by group, languages drawn by weight."""
+
+    counts: dict[TaskGroup, int]
+    languages: dict[str, float] = Field(default_factory=lambda: {"English": 1.0})
+    prompt_versions: dict[TaskGroup, str] = Field(default_factory=dict)
+    task_ids: tuple[str, ...] = Field((), description="only these tasks; all accepted ones where empty")
+
+    @model_validator(mode="after")
+    def _something_to_write(self) -> Self:
+        if not self.languages or min(self.languages.values()) < 0 or sum(self.languages.values()) <= 0:
+            raise ValueError("languages needs at least one language with a weight above 0")
+        if any(n < 0 for n in self.counts.values()):
+            raise ValueError("counts must not be negative")
+        return self
+
+
+class TrainingPlan(Plan):
+    """Everything that decides a training run, saved beside its result."""
+
+    dataset_version_id: str
+    base_model: str = Field(EMBEDDED_BASE, description="embedded:smollm2-135m, a hub id or a local folder")
+    groups: tuple[TaskGroup, ...] = Field(tuple(TaskGroup), description="train on these groups only")
+    pooling: Pooling = Pooling.LAST_TOKEN
+    instruction: bool = Field(True, description="`Instruct: {task}\\nQuery: {query}` on the query side")
+    temperature: float = Field(0.02, gt=0, description="divides cosines; the paper's value is 0.02")
+    use_hard_negatives: bool = True
+    use_in_batch_negatives: bool = True
+    lora_rank: int = Field(16, ge=1)
+    lora_alpha: int = Field(32, ge=1)
+    lora_dropout: float = Field(0.0, ge=0, lt=1)
+    batch_size: int = Field(32, ge=2, description="triples whose documents are negatives of one another")
+    max_length: int = Field(128, ge=8, description="tokens a text, EOS included")
+    steps: int = Field(60, ge=1)
+    learning_rate: float = Field(1e-3, gt=0)
+    warmup_steps: int = Field(8, ge=0)
+    weight_decay: float = Field(0.1, ge=0)
+    max_gradient_norm: float = Field(1.0, gt=0)
+    checkpoint_every: int = Field(10, ge=1, description="steps")
+    seed: int = 0
+
+
+class IndexPlan(Plan):
+    """Encode a corpus with one encoder."""
+
+    corpus_id: str
+    model: str = Field(description="raw | baseline | run:<job id> | a hub id or folder")
+    batch_size: int = Field(32, ge=1)
+
+
+class MapPlan(Plan):
+    """Project texts of a version (or corpus) to two dimensions, for one or two models with aligned layouts."""
+
+    models: tuple[str, ...] = Field(("raw",), min_length=1, max_length=2)
+    dataset_version_id: str | None = None
+    corpus_id: str | None = None
+    neighbours: int = Field(15, ge=2)
+    min_distance: float = Field(0.1, ge=0)
+    seed: int = 0
+
+    @model_validator(mode="after")
+    def _one_source(self) -> Self:
+        if (self.dataset_version_id is None) == (self.corpus_id is None):
+            raise ValueError("give exactly one of dataset_version_id and corpus_id")
+        return self
+
+
+class EvaluationPlan(Plan):
+    """Compare systems on the held-out part of a version."""
+
+    dataset_version_id: str
+    systems: tuple[str, ...] = Field(("raw", "baseline", "bm25"), min_length=1, description="raw | baseline | bm25 | run:<job id> | hub id")
+    bootstrap_samples: int = Field(2000, ge=100)
+    seed: int = 0

@@ -1,0 +1,1 @@
+"""Long work as detached processes: a row, a folder, an events file."""

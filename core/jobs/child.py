@@ -1,0 +1,79 @@
+"""The life of a job's own process: mark it running, do the work, leave a result or a named failure."""
+
+from __future__ import annotations
+
+import os
+import time
+import traceback
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from core.domain.jobs import Failure, JobKind, JobState
+from core.errors import DiskFull, NotFound, WorkbenchError
+from core.jobs.context import STOP_FILE, JobContext
+from core.jobs.processes import mark_of
+from core.storage.artifacts import write_json
+from core.storage.database import from_os_error, now
+from core.storage.jobs import JobStore
+
+Work = Callable[[JobContext], dict[str, Any]]
+
+
+def run_child(job_id: str, store: JobStore, work: Mapping[JobKind, Work]) -> JobState:
+    """Run a job in this process and return the state it ended in.
+
+    The result is written before the row says so: a kill between the two leaves a finished job, not a lost one.
+    """
+    found = store.get(job_id)
+    if found is None:
+        raise NotFound(f"There is no job {job_id}.", hint="python -m core jobs list")
+    job = found[0]
+    mark = mark_of(os.getpid())
+    store.set(
+        job_id,
+        state=JobState.RUNNING,
+        pid=mark.pid,
+        process_start=mark.started,
+        boot_id=mark.boot_id,
+        started_at=job.started_at or now(),
+        heartbeat_at=time.time(),
+    )
+    with JobContext(job, store) as context:
+        context.emit("started", pid=mark.pid)
+        state, ending = _do(context, work[job.kind])
+        context.emit("ended", state=state.value, **ending)
+    return _leave(store, context, state, ending)
+
+
+def _do(context: JobContext, work: Work) -> tuple[JobState, dict[str, Any]]:
+    try:
+        result = work(context)
+    except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001 - the boundary where every failure gets its name
+        traceback.print_exc()  # to log.txt
+        return JobState.FAILED, {"failure": _named(error)}
+    return (JobState.STOPPED if context.stop_requested() else JobState.DONE), {"result": result}
+
+
+def _named(error: BaseException) -> dict[str, str]:
+    if isinstance(error, WorkbenchError):
+        return {"code": error.code, "message": error.message, "hint": error.hint}
+    if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
+        return {
+            "code": "out_of_memory",
+            "message": "The process ran out of memory.",
+            "hint": "Use a smaller batch, shorter texts or a smaller model, then resume.",
+        }
+    if isinstance(error, OSError) and isinstance(full := from_os_error(error), DiskFull):
+        return {"code": full.code, "message": full.message, "hint": full.hint}
+    return {"code": "unexpected", "message": f"{type(error).__name__}: {error}", "hint": "The job's log has the details."}
+
+
+def _leave(store: JobStore, context: JobContext, state: JobState, ending: dict[str, Any]) -> JobState:
+    try:
+        write_json(context.folder / "result.json", {"state": state.value, **ending})
+    except DiskFull as full:
+        state, ending = JobState.FAILED, {"failure": {"code": full.code, "message": full.message, "hint": full.hint}}
+    (context.folder / STOP_FILE).unlink(missing_ok=True)
+    failure = Failure(**ending["failure"]) if "failure" in ending else None
+    store.set(context.job.id, state=state, failure=failure, ended_at=now())
+    return state

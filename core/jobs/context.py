@@ -1,0 +1,56 @@
+"""What a job's own process is given: its plan, its folder, a way to report, and whether to stop."""
+
+from __future__ import annotations
+
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+from core.domain.jobs import Job
+from core.jobs.events import EventWriter
+from core.storage.jobs import JobStore
+
+HEARTBEAT_SECONDS = 2.0
+STOP_FILE = "stop-requested"
+
+
+class JobContext:
+    """Handed to the use case that does the work. Use it as a context manager: it beats while open."""
+
+    def __init__(self, job: Job, store: JobStore) -> None:
+        self.job = job
+        self.plan: dict[str, Any] = job.plan
+        self.folder: Path = job.folder
+        self._store = store
+        self._events = EventWriter(job.folder / "events.jsonl")
+        self._closing = threading.Event()
+        self._heart = threading.Thread(target=self._beat, name="heartbeat", daemon=True)
+
+    def __enter__(self) -> JobContext:
+        self._heart.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._closing.set()
+        self._heart.join(timeout=HEARTBEAT_SECONDS * 2)
+
+    def emit(self, kind: str, **fields: Any) -> None:
+        """Report something that happened."""
+        self._events.write(kind, **fields)
+
+    def progress(self, done: int, total: int, unit: str, note: str = "") -> None:
+        """Report how far the work is; every job does, so that every list can show it."""
+        self.emit("progress", done=done, total=total, unit=unit, note=note)
+
+    def stop_requested(self) -> bool:
+        """Whether someone asked to stop: finish the step, save, return."""
+        return (self.folder / STOP_FILE).exists()
+
+    def _beat(self) -> None:
+        while not self._closing.is_set():
+            try:
+                self._store.set(self.job.id, heartbeat_at=time.time())
+            except Exception as error:  # noqa: BLE001 - a missed beat must not end the work; the log says why it was missed
+                self._events.write("heartbeat_missed", error=str(error))
+            self._closing.wait(HEARTBEAT_SECONDS)

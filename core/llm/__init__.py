@@ -1,0 +1,1 @@
+"""Gateway to OpenAI-compatible endpoints."""

@@ -1,0 +1,36 @@
+"""API keys: from the environment, or given on the Settings page and then held in this process only.
+
+A key is never written to the database, a plan, a log or a screenshot. A job's process receives it by its environment.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+
+from pydantic import SecretStr
+
+
+class KeyRing:
+    """Keys by the name of their environment variable."""
+
+    def __init__(self) -> None:
+        self._given: dict[str, SecretStr] = {}
+
+    def give(self, name: str, key: str) -> None:
+        """Hold a key until this process ends; an empty one forgets it."""
+        if key:
+            self._given[name] = SecretStr(key)
+        else:
+            self._given.pop(name, None)
+
+    def get(self, name: str) -> SecretStr | None:
+        """The key, or None where neither the page nor the environment gave one."""
+        if name in self._given:
+            return self._given[name]
+        value = os.environ.get(name)
+        return SecretStr(value) if value else None
+
+    def environment(self) -> Mapping[str, str]:
+        """Our environment with the given keys, for the process of a job."""
+        return {**os.environ, **{name: key.get_secret_value() for name, key in self._given.items()}}

@@ -1,0 +1,1 @@
+"""Indexes, search, the lexical baseline and corpora."""

@@ -1,0 +1,1 @@
+"""The queue, decisions and undo, and frozen dataset versions."""

@@ -1,0 +1,117 @@
+"""Open the database, bring it to the newest schema, run transactions; foreign errors become ours here."""
+
+from __future__ import annotations
+
+import errno
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from alembic import command
+from alembic.config import Config
+from sqlalchemy import Connection, create_engine, event
+from sqlalchemy.exc import DBAPIError, OperationalError, SQLAlchemyError
+
+from core.errors import DiskFull, StorageError, WorkspaceDamaged, WorkspaceLocked
+
+MIGRATIONS = Path(__file__).parent / "migrations"
+BUSY_SECONDS = 30
+
+
+def now() -> str:
+    """UTC time as the tables hold it."""
+    return datetime.now(UTC).isoformat(timespec="milliseconds")
+
+
+class Database:
+    """One engine. SQLite runs in WAL mode with synchronous=FULL: what was answered "saved" survives a power cut."""
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+        if url.startswith("sqlite:///"):
+            with translated_errors():
+                Path(url.removeprefix("sqlite:///")).parent.mkdir(parents=True, exist_ok=True)
+        self._engine = create_engine(url, connect_args={"timeout": BUSY_SECONDS} if url.startswith("sqlite") else {})
+        if url.startswith("sqlite"):
+            event.listen(self._engine, "connect", _sqlite_pragmas)
+            event.listen(self._engine, "begin", _begin_immediately)
+
+    def migrate(self) -> None:
+        """Create or upgrade the tables. Cheap when there is nothing to do."""
+        config = Config()
+        config.set_main_option("script_location", str(MIGRATIONS))
+        with translated_errors(), self._engine.connect() as connection:
+            config.attributes["connection"] = connection
+            command.upgrade(config, "head")
+            connection.commit()
+
+    @contextmanager
+    def transaction(self) -> Iterator[Connection]:
+        """All or nothing; committed on leaving.
+
+        Raises:
+            DiskFull, WorkspaceLocked, WorkspaceDamaged, StorageError: nothing of the block was written.
+        """
+        with translated_errors(), self._engine.begin() as connection:
+            yield connection
+
+    @contextmanager
+    def reading(self) -> Iterator[Connection]:
+        """A connection for queries; never waits for writers (WAL)."""
+        with translated_errors(), self._engine.connect().execution_options(reading=True) as connection:
+            yield connection
+
+    def close(self) -> None:
+        """Give all connections back."""
+        self._engine.dispose()
+
+
+def _sqlite_pragmas(connection: Any, _record: Any) -> None:
+    connection.isolation_level = None  # transactions are begun by _begin_immediately
+    for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", f"busy_timeout={BUSY_SECONDS * 1000}"):
+        connection.execute(f"PRAGMA {pragma}")
+
+
+def _begin_immediately(connection: Connection) -> None:
+    # A deferred transaction that turns into a writer late fails at once when another one wrote: take the lock first.
+    reading = connection.get_execution_options().get("reading", False)
+    connection.exec_driver_sql("BEGIN" if reading else "BEGIN IMMEDIATE")
+
+
+@contextmanager
+def translated_errors() -> Iterator[None]:
+    """Turn errors of SQLAlchemy and the file system into ours, with what to do next."""
+    try:
+        yield
+    except OperationalError as error:
+        raise _operational(error) from error
+    except DBAPIError as error:
+        if "malformed" in str(error.orig) or "not a database" in str(error.orig):
+            raise WorkspaceDamaged(
+                f"The workspace database is damaged: {error.orig}.", hint="Restore tercet.db from a copy, or open another workspace."
+            ) from error
+        raise StorageError(f"The database refused: {error.orig}.", hint="See the log for the statement.") from error
+    except SQLAlchemyError as error:
+        raise StorageError(f"The database cannot be used: {error}.", hint="Check TERCET_DATABASE_URL.") from error
+    except OSError as error:
+        raise from_os_error(error) from error
+
+
+def _operational(error: OperationalError) -> StorageError:
+    text = str(error.orig)
+    if "full" in text or "disk I/O" in text:
+        return DiskFull("The workspace cannot be written: no space is left.", hint="Free some space, then repeat; nothing saved was lost.")
+    if "locked" in text:
+        return WorkspaceLocked(
+            f"The workspace stayed busy for {BUSY_SECONDS} s.", hint="Another program holds it; close it or wait, then repeat."
+        )
+    return StorageError(f"The workspace cannot be opened: {text}.", hint="Check that the folder exists and may be written.")
+
+
+def from_os_error(error: OSError) -> StorageError:
+    """Our error for trouble with a file."""
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return DiskFull("The workspace cannot be written: no space is left.", hint="Free some space, then repeat; nothing saved was lost.")
+    return StorageError(f"{error.filename or 'A file'} cannot be used: {error.strerror}.", hint="Check the path and its permissions.")

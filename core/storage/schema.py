@@ -1,0 +1,225 @@
+"""All tables. Alembic's first migration creates them; later changes are migrations of their own.
+
+Times are ISO 8601 in UTC as text, so they sort. JSON columns hold plain values.
+"""
+
+from __future__ import annotations
+
+from sqlalchemy import (
+    JSON,
+    Boolean,
+    Column,
+    Float,
+    ForeignKey,
+    Index,
+    Integer,
+    MetaData,
+    String,
+    Table,
+    Text,
+    UniqueConstraint,
+)
+
+metadata = MetaData()
+
+prompt_versions = Table(
+    "prompt_versions",
+    metadata,
+    Column("id", String, primary_key=True),  # content_id(group, step, template)
+    Column("group", String, nullable=False),
+    Column("step", String, nullable=False),  # brainstorm | example
+    Column("number", Integer, nullable=False),  # 1, 2, … within group and step
+    Column("template", Text, nullable=False),
+    Column("note", Text, nullable=False, default=""),
+    Column("parent_id", String, ForeignKey("prompt_versions.id")),
+    Column("created_at", String, nullable=False),
+    UniqueConstraint("group", "step", "number"),
+)
+
+tasks = Table(
+    "tasks",
+    metadata,
+    Column("id", String, primary_key=True),
+    Column("group", String, nullable=False),
+    Column("text", Text, nullable=False),
+    Column("state", String, nullable=False),
+    Column("topic", String, nullable=False, default=""),
+    Column("source", String, nullable=False),
+    Column("prompt_version_id", String, ForeignKey("prompt_versions.id")),
+    Column("request_key", String),
+    Column("created_at", String, nullable=False),
+    Index("tasks_by_state", "group", "state"),
+)
+
+requests = Table(
+    "requests",
+    metadata,
+    Column("key", String, primary_key=True),  # hash of base_url, model, messages, parameters, schema, replicate
+    Column("step", String, nullable=False),  # brainstorm | example | trial
+    Column("group", String, nullable=False),
+    Column("base_url", String, nullable=False),
+    Column("model", String, nullable=False),
+    Column("messages", JSON, nullable=False),
+    Column("parameters", JSON, nullable=False),
+    Column("reply_schema", JSON),
+    Column("replicate", Integer, nullable=False),
+    Column("slots", JSON, nullable=False),
+    Column("language", String),
+    Column("target_language", String),
+    Column("task_id", String),
+    Column("prompt_version_id", String, ForeignKey("prompt_versions.id")),
+    Column("job_id", String),
+    Column("state", String, nullable=False),  # planned | sent | received | parsed | failed
+    Column("reason", String, nullable=False, default=""),  # of a failure
+    Column("attempts", Integer, nullable=False, default=0),
+    Column("raw", Text),  # reply body as received, committed before anything reads it
+    Column("reply_text", Text),
+    Column("finish_reason", String),
+    Column("provider_request_id", String),
+    Column("prompt_tokens", Integer),
+    Column("completion_tokens", Integer),
+    Column("cost", Float),  # US dollars; NULL = unknown price
+    Column("seconds", Float),
+    Column("planned_at", String, nullable=False),
+    Column("sent_at", String),
+    Column("received_at", String),
+    Index("requests_by_job", "job_id", "state"),
+    Index("requests_by_prompt", "prompt_version_id", "state"),
+)
+
+triples = Table(
+    "triples",
+    metadata,
+    Column("id", String, primary_key=True),
+    Column("number", Integer, nullable=False, unique=True),  # order of arrival
+    Column("group", String, nullable=False),
+    Column("task_id", String, nullable=False),
+    Column("task", Text, nullable=False),
+    Column("topic", String, nullable=False, default=""),
+    Column("language", String, nullable=False),
+    Column("target_language", String),
+    Column("slots", JSON, nullable=False),
+    Column("query", Text, nullable=False),
+    Column("positive", Text, nullable=False),
+    Column("negative", Text),
+    Column("source", String, nullable=False),
+    Column("model", String),
+    Column("prompt_version_id", String, ForeignKey("prompt_versions.id")),
+    Column("request_key", String),
+    Column("created_at", String, nullable=False),
+    # Standing, derived from decisions by core.domain.review.replay and written in the same transaction.
+    Column("verdict", String, nullable=False, default="pending"),
+    Column("reason", String, nullable=False, default=""),
+    Column("reviewer", String, nullable=False, default=""),
+    Column("decided_at", String, nullable=False, default=""),
+    Column("flagged", Boolean, nullable=False, default=False),
+    Column("edited_texts", JSON),  # {"query", "positive", "negative"} after edits; NULL while the original holds
+    Column("suspicion", Float, nullable=False, default=0.0),  # sum of flag weights
+    Index("triples_by_verdict", "verdict", "number"),
+    Index("triples_by_suspicion", "verdict", "suspicion", "number"),
+    Index("triples_by_group", "group", "language"),
+    Index("triples_by_task", "task_id"),
+    Index("triples_by_request", "request_key"),
+)
+
+flags = Table(
+    "flags",
+    metadata,
+    Column("triple_id", String, ForeignKey("triples.id"), primary_key=True),
+    Column("code", String, primary_key=True),
+    Column("field", String, primary_key=True, default=""),
+    Column("message", Text, nullable=False),
+    Column("weight", Float, nullable=False),
+    Index("flags_by_code", "code"),
+)
+
+decisions = Table(
+    "decisions",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=True),
+    Column("triple_id", String, ForeignKey("triples.id"), nullable=False),
+    Column("reviewer", String, nullable=False),
+    Column("action", String, nullable=False),
+    Column("reason", String, nullable=False, default=""),
+    Column("texts", JSON),
+    Column("undoes", Integer),
+    Column("batch_id", String),
+    Column("created_at", String, nullable=False),
+    Index("decisions_by_triple", "triple_id", "id"),
+    Index("decisions_by_reviewer", "reviewer", "id"),
+)
+
+dataset_versions = Table(
+    "dataset_versions",
+    metadata,
+    Column("id", String, primary_key=True),
+    Column("name", String, nullable=False, unique=True),
+    Column("content_hash", String, nullable=False),
+    Column("train_count", Integer, nullable=False),
+    Column("heldout_count", Integer, nullable=False),
+    Column("counts", JSON, nullable=False),
+    Column("settings", JSON, nullable=False),  # filter, held-out share, seed
+    Column("parent_id", String, ForeignKey("dataset_versions.id")),
+    Column("created_at", String, nullable=False),
+)
+
+dataset_examples = Table(
+    "dataset_examples",
+    metadata,
+    Column("version_id", String, ForeignKey("dataset_versions.id"), primary_key=True),
+    Column("position", Integer, primary_key=True),
+    Column("triple_id", String, ForeignKey("triples.id"), nullable=False),
+    Column("split", String, nullable=False),
+    Column("record", JSON, nullable=False),  # group, task, query, positive, negative, language, target_language, topic
+    Index("dataset_examples_by_triple", "triple_id"),
+)
+
+jobs = Table(
+    "jobs",
+    metadata,
+    Column("id", String, primary_key=True),
+    Column("kind", String, nullable=False),
+    Column("title", String, nullable=False),
+    Column("plan", JSON, nullable=False),
+    Column("plan_hash", String, nullable=False),
+    Column("dataset_version_id", String),
+    Column("state", String, nullable=False),
+    Column("pid", Integer),
+    Column("process_start", Float),
+    Column("boot_id", String),
+    Column("heartbeat_at", Float),  # seconds since the epoch
+    Column("failure", JSON),
+    Column("created_at", String, nullable=False),
+    Column("started_at", String),
+    Column("ended_at", String),
+    Index("jobs_by_kind", "kind", "created_at"),
+)
+
+corpora = Table(
+    "corpora",
+    metadata,
+    Column("id", String, primary_key=True),
+    Column("name", String, nullable=False, unique=True),
+    Column("source", String, nullable=False),
+    Column("documents", Integer, nullable=False),
+    Column("content_hash", String, nullable=False),
+    Column("created_at", String, nullable=False),
+)
+
+documents = Table(
+    "documents",
+    metadata,
+    Column("corpus_id", String, ForeignKey("corpora.id"), primary_key=True),
+    Column("id", String, primary_key=True),
+    Column("position", Integer, nullable=False),
+    Column("title", Text, nullable=False, default=""),
+    Column("text", Text, nullable=False),
+    Index("documents_by_position", "corpus_id", "position"),
+)
+
+preferences = Table(
+    "preferences",
+    metadata,
+    Column("name", String, primary_key=True),
+    Column("value", JSON, nullable=False),  # endpoints without keys, prices, chosen models; never a secret
+)

@@ -1,0 +1,1 @@
+"""Contrastive LoRA training: plan, batches, losses, loop, checkpoints."""
