@@ -2,16 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any
 
 from core.domain.identity import plan_hash
-
-if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
 
 EMBEDDED_BASE = "embedded:smollm2-135m"
 EMBEDDED_BASELINE = "embedded:minilm"
@@ -63,19 +58,6 @@ class EncoderSpec:
     def from_dict(cls, values: dict[str, Any]) -> EncoderSpec:
         """Inverse of `as_dict`."""
         return cls(**{**values, "pooling": Pooling(values.get("pooling", Pooling.LAST_TOKEN))})
-
-
-class TextEncoder(Protocol):
-    """Texts to unit vectors."""
-
-    spec: EncoderSpec
-    dimensions: int
-
-    def encode(
-        self, texts: Sequence[str], *, role: Role, task: str | None = None, batch_size: int = 32
-    ) -> NDArray[np.float32]:
-        """Unit vectors, shape (len(texts), dimensions), in the order of `texts`. `task` is used for queries only."""
-        ...
 
 
 def instructed_query(task: str | None, query: str) -> str:
