@@ -10,6 +10,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from core.domain.jobs import JobKind, JobState
+from core.domain.progress import Counts
 from core.errors import StorageError
 from core.jobs.board import JobBoard
 from core.jobs.child import Work, run_child
@@ -17,6 +18,7 @@ from core.llm.keys import KeyRing
 from core.settings import Settings
 from core.storage.database import Database, from_os_error
 from core.storage.jobs import JobStore
+from core.storage.overview import count_everything
 
 if TYPE_CHECKING:
     from core.evaluation.desk import EvaluationDesk
@@ -67,6 +69,10 @@ class Workbench:
             JobKind.EVALUATE: lambda context: self.evaluation.run(context),
         }
         return run_child(job_id, self._job_store, work)
+
+    def overview(self) -> Counts:
+        """How much of everything there is."""
+        return count_everything(self.database)
 
     def free_bytes(self) -> int:
         """Space left where the workspace lies."""

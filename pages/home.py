@@ -1,5 +1,106 @@
-"""Where the project stands and the next sensible step."""
+"""Where the project stands, what runs now, and the next sensible step."""
+
+from __future__ import annotations
+
+from pathlib import Path
 
 import streamlit as st
 
+from core.domain.jobs import Job
+from core.domain.progress import Stage, stages
+from core.workbench import Workbench
+from pages.ui.problems import problems_shown
+from pages.ui.session import open_workbench, use_workspace
+from pages.ui.widgets import job_badge, plain, show_empty_state
+
+FOLDER = Path(__file__).parent
+JOB_PAGES = {"brainstorm": "tasks", "generate": "generate", "train": "train", "index": "search", "map": "explore", "evaluate": "evaluate"}
+
+
+def page_file(name: str) -> str:
+    """Path of a page as st.page_link wants it."""
+    return str(FOLDER / f"{name}.py")
+
+
+def show_strip(all_stages: list[Stage]) -> None:
+    """Seven stages side by side: count, state, next step."""
+    for column, stage in zip(st.columns(len(all_stages)), all_stages, strict=True):
+        with column.container(border=True, height=212, key=f"stage-{stage.page}"):
+            st.metric(stage.name, f"{stage.count:,}", help=f"{stage.count} {stage.unit}")
+            st.caption(f"{stage.unit} · {stage.state}")
+            st.page_link(page_file(stage.page), label=stage.next_step)
+
+
+def show_start(workbench: Workbench) -> None:
+    """What an empty workspace offers: real data at once."""
+    with st.container(border=True, key="start-here"):
+        st.markdown("##### :material/rocket_launch: Start here")
+        st.write(
+            "This workspace is empty. The starter set brings triples in English and Chinese for all six groups of tasks, "
+            "written for this project, so that you can review, freeze, train and search within minutes. No key and no network are needed."
+        )
+        load, accept, _ = st.columns([2, 3, 3])
+        if load.button("Load to review", key="load-starter", type="primary", icon=":material/inbox:", help="Every triple waits in the queue"):
+            _load(workbench, accept=False)
+        if accept.button("Load as already accepted", key="load-starter-accepted", icon=":material/done_all:", help="Go straight to freezing"):
+            _load(workbench, accept=True)
+
+
+def _load(workbench: Workbench, *, accept: bool) -> None:
+    with problems_shown(), st.spinner("Reading the starter set and checking every triple …"):
+        workbench.dataset.load_starter(accept=accept)
+        st.rerun()
+
+
+@st.fragment(run_every=3)
+def show_jobs() -> None:
+    """Jobs at work and the latest that ended."""
+    board = open_workbench().jobs
+    jobs = board.find(limit=8)
+    st.markdown("##### Work")
+    if not jobs:
+        show_empty_state("No job has run yet. Generation, training, indexing, maps and evaluations appear here while they run.")
+    for job in jobs:
+        _job_line(job)
+
+
+def _job_line(job: Job) -> None:
+    title, state, progress, link = st.columns([4, 1.2, 3.5, 1.3], vertical_alignment="center")
+    title.markdown(f"**{plain(job.title)}**  \n:small[{job.kind.value} · {job.created_at[:16].replace('T', ' ')} UTC]")
+    with state:
+        job_badge(job)
+    if job.failure:
+        progress.caption(plain(job.failure.message))
+    elif job.state.active:
+        events, _ = open_workbench().jobs.events(job.id)
+        last = next((e for e in reversed(events) if e["kind"] == "progress"), None)
+        if last:
+            progress.progress(min(1.0, last["done"] / max(1, last["total"])), text=f"{last['done']} of {last['total']} {last['unit']}")
+        else:
+            progress.caption("starting …")
+    link.page_link(page_file(JOB_PAGES[job.kind.value]), label="Open", icon=":material/open_in_new:")
+
+
+def show_workspace(workbench: Workbench) -> None:
+    """Which folder is open, and how to open another."""
+    with st.expander("Workspace, import and export", icon=":material/folder:"):
+        st.text(f"Open now: {workbench.settings.workspace}")
+        folder = st.text_input("Open or create another workspace in", key="other-workspace", placeholder="/path/to/folder")
+        if st.button("Open it", key="open-workspace", disabled=not folder.strip()):
+            with problems_shown():
+                use_workspace(Path(folder.strip()).expanduser().resolve())
+                st.rerun()
+        st.caption("Everything of a project lies in its workspace folder: copy the folder and you have copied the project.")
+        st.page_link(page_file("dataset"), label="Import or export triples on the Dataset page", icon=":material/swap_vert:")
+
+
 st.title("Tercet")
+st.caption("Make an embedding model out of a language model: prompts, tasks, triples, review, dataset, training, search.")
+with problems_shown():
+    opened = open_workbench()
+    counts = opened.overview()
+    show_strip(stages(counts))
+    if not sum((counts.triples or {}).values()):
+        show_start(opened)
+    show_jobs()
+    show_workspace(opened)

@@ -99,19 +99,21 @@ class IndexPlan(Plan):
 
 
 class MapPlan(Plan):
-    """Project texts of a version (or corpus) to two dimensions, for one or two models with aligned layouts."""
+    """Project texts of a version, a corpus or all triples to two dimensions, for one or two models with aligned layouts."""
 
     models: tuple[str, ...] = Field(("raw",), min_length=1, max_length=2)
     dataset_version_id: str | None = None
     corpus_id: str | None = None
+    triples: bool = Field(False, description="all triples of the workspace as they stand, whatever their verdict")
     neighbours: int = Field(15, ge=2)
     min_distance: float = Field(0.1, ge=0)
     seed: int = 0
+    source_hash: str = Field("", description="of the texts and the encoders, set by the desk: an equal plan is an equal map")
 
     @model_validator(mode="after")
     def _one_source(self) -> Self:
-        if (self.dataset_version_id is None) == (self.corpus_id is None):
-            raise ValueError("give exactly one of dataset_version_id and corpus_id")
+        if (self.dataset_version_id is not None) + (self.corpus_id is not None) + self.triples != 1:
+            raise ValueError("give exactly one of dataset_version_id, corpus_id and triples")
         return self
 
 

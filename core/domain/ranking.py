@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
+import math
+from collections.abc import Iterable
 from dataclasses import dataclass, field
+
+from core.domain.identity import content_id
 
 Qrels = dict[str, dict[str, int]]  # query id -> document id -> grade
 Run = dict[str, dict[str, float]]  # query id -> document id -> similarity
@@ -16,6 +21,36 @@ class Document:
     text: str
     title: str = ""
 
+    @property
+    def content(self) -> str:
+        """What is encoded and searched: the title, then the text."""
+        return f"{self.title}\n{self.text}" if self.title else self.text
+
+
+def document_of(text: str, *, title: str = "") -> Document:
+    """A document whose id is the hash of its content, so the same text is the same document everywhere."""
+    return Document(content_id(title, text) if title else content_id(text), text, title)
+
+
+@dataclass(frozen=True, slots=True)
+class Corpus:
+    """Documents to search in. `content_hash` covers ids and texts in order; equal hashes mean equal documents."""
+
+    id: str  # demo | version:<dataset version id> | the id of an imported corpus
+    name: str
+    source: str  # where the documents come from, in words
+    documents: int
+    content_hash: str
+    created_at: str = ""
+
+
+def content_hash_of(documents: Iterable[Document]) -> str:
+    """Hash of ids, titles and texts, in order."""
+    digest = hashlib.sha256()
+    for document in documents:
+        digest.update("\x1f".join((document.id, document.title, document.text)).encode() + b"\x1e")
+    return digest.hexdigest()
+
 
 @dataclass(frozen=True, slots=True)
 class Hit:
@@ -24,6 +59,14 @@ class Hit:
     document: Document
     rank: int
     similarity: float
+
+
+@dataclass(frozen=True, slots=True)
+class Histogram:
+    """How many documents have which similarity; `edges` has one entry more than `counts`."""
+
+    edges: tuple[float, ...]
+    counts: tuple[int, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,8 +79,20 @@ class Ranking:
     search_milliseconds: float
     corpus_size: int
     ranks_of: dict[str, int] = field(default_factory=dict)  # asked document ids -> rank in the whole corpus
+    similarities_of: dict[str, float] = field(default_factory=dict)  # asked document ids -> similarity
+    histogram: Histogram | None = None  # of the similarities of all documents
 
 
 def ordered(similarities: dict[str, float]) -> list[str]:
     """Document ids, best first; ties break by id, so a collapsed model cannot look good by corpus order."""
     return sorted(similarities, key=lambda i: (-similarities[i], i))
+
+
+def ndcg_of_rank(rank: int, *, cut: int = 10) -> float:
+    """nDCG@cut of a query with ONE relevant document that stands at `rank` (from 1)."""
+    return 1 / math.log2(1 + rank) if rank <= cut else 0.0
+
+
+def reciprocal_rank(rank: int, *, cut: int = 10) -> float:
+    """MRR@cut of one query."""
+    return 1 / rank if rank <= cut else 0.0

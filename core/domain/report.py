@@ -27,3 +27,6 @@ class Comparison:
     wins: int
     ties: int
     losses: int
+    low: float | None = None  # 95 % bootstrap interval of the difference
+    high: float | None = None
+    p_adjusted: float | None = None  # Holm's correction over all comparisons of the metric

@@ -18,6 +18,7 @@ from sqlalchemy import (
     Table,
     Text,
     UniqueConstraint,
+    text,
 )
 
 metadata = MetaData()
@@ -113,13 +114,15 @@ triples = Table(
     Column("reviewer", String, nullable=False, default=""),
     Column("decided_at", String, nullable=False, default=""),
     Column("flagged", Boolean, nullable=False, default=False),
-    Column("edited_texts", JSON),  # {"query", "positive", "negative"} after edits; NULL while the original holds
+    Column("skipped_by", JSON, nullable=False, default=list),  # reviewers
+    Column("edited_texts", JSON(none_as_null=True)),  # {"query", "positive", "negative"} after edits; NULL while the original holds
     Column("suspicion", Float, nullable=False, default=0.0),  # sum of flag weights
     Index("triples_by_verdict", "verdict", "number"),
-    Index("triples_by_suspicion", "verdict", "suspicion", "number"),
+    Index("triples_by_suspicion", "verdict", text("suspicion DESC"), "number"),  # the review queue's default order
     Index("triples_by_group", "group", "language"),
     Index("triples_by_task", "task_id"),
     Index("triples_by_request", "request_key"),
+    Index("triples_by_prompt", "prompt_version_id"),
 )
 
 flags = Table(
@@ -141,7 +144,7 @@ decisions = Table(
     Column("reviewer", String, nullable=False),
     Column("action", String, nullable=False),
     Column("reason", String, nullable=False, default=""),
-    Column("texts", JSON),
+    Column("texts", JSON(none_as_null=True)),
     Column("undoes", Integer),
     Column("batch_id", String),
     Column("created_at", String, nullable=False),

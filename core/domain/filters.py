@@ -1,0 +1,65 @@
+"""Which triples, and in which order: one object the pages, the shell and the store all understand."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, fields
+from enum import StrEnum
+from typing import Any, Self
+
+from core.domain.groups import TaskGroup
+from core.domain.triple import Verdict
+
+
+class TripleOrder(StrEnum):
+    """Order of a listing or a queue; ties break by order of arrival."""
+
+    SUSPICIOUS = "most suspicious first"
+    OLDEST = "oldest first"
+    NEWEST = "newest first"
+    RANDOM = "random"
+    GROUP = "by group"
+    TASK = "by task"
+    LANGUAGE = "by language"
+    PROMPT = "by prompt version"
+
+
+@dataclass(frozen=True, slots=True)
+class TripleFilter:
+    """All given conditions hold together; a field left empty does not narrow."""
+
+    text: str = ""  # occurs in the query, positive, negative or task as they stand now
+    groups: tuple[TaskGroup, ...] = ()
+    task_id: str | None = None
+    topic: str | None = None
+    languages: tuple[str, ...] = ()  # of the query or of the documents
+    verdict: Verdict | None = None
+    reason: str | None = None  # of a rejection
+    flag_code: str | None = None  # an automatic check speaks of this fault
+    source: str | None = None
+    prompt_version_id: str | None = None
+    reviewer: str | None = None  # who decided last
+    flagged: bool | None = None  # by a person
+    suspicious: bool | None = None  # by any automatic check
+    not_skipped_by: str | None = None  # leave out what this reviewer skipped
+
+    @property
+    def empty(self) -> bool:
+        """Whether every triple passes."""
+        return self == TripleFilter()
+
+    def as_dict(self) -> dict[str, Any]:
+        """The conditions that narrow, as plain values for JSON."""
+        return {name: value for name, value in asdict(self).items() if value not in (None, "", ())}
+
+    @classmethod
+    def from_dict(cls, values: dict[str, Any]) -> Self:
+        """Inverse of `as_dict`; unknown keys are refused by the constructor."""
+        known = {f.name for f in fields(cls)}
+        read = {name: value for name, value in values.items() if name in known}
+        if "groups" in read:
+            read["groups"] = tuple(TaskGroup(g) for g in read["groups"])
+        if "languages" in read:
+            read["languages"] = tuple(read["languages"])
+        if read.get("verdict"):
+            read["verdict"] = Verdict(read["verdict"])
+        return cls(**read, **{name: value for name, value in values.items() if name not in known})

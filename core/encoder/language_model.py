@@ -1,0 +1,130 @@
+"""Any transformers model as a TextEncoder: base without its language-model head, with or without a peft adapter."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from core.domain.encoder import EncoderSpec, Role
+from core.encoder.files import sha256_of
+from core.encoder.pooling import pool, positions
+from core.encoder.tokens import TextTokenizer, TokenBatch, pad
+from core.errors import ModelNotFound, ModelUnusable
+
+ADAPTER_WEIGHTS = "adapter_model.safetensors"
+
+
+class LanguageModelEncoder:
+    """Texts to unit vectors by one forward pass of the base; the vocabulary's logits are never computed."""
+
+    def __init__(self, model: Any, tokenizer: Any, spec: EncoderSpec, *, device: torch.device) -> None:
+        self.spec = spec
+        self.model = model.to(device).eval()
+        self.tokens = TextTokenizer(tokenizer, spec)
+        self.device = device
+        self.dimensions = int(model.config.hidden_size)
+
+    def encode(self, texts: Sequence[str], *, role: Role, task: str | None = None, batch_size: int = 32) -> NDArray[np.float32]:
+        """Unit vectors, shape (len(texts), dimensions), in the order of `texts`. `task` is used for queries only."""
+        rows = self.tokens.ids(texts, role=role, task=task)
+        vectors = np.zeros((len(rows), self.dimensions), dtype=np.float32)
+        by_length = sorted(range(len(rows)), key=lambda i: -len(rows[i]))  # like lengths together: little padding; longest first
+        for start in range(0, len(rows), batch_size):
+            chosen = by_length[start : start + batch_size]
+            batch = pad([rows[i] for i in chosen], value=self.tokens.pad)
+            with torch.inference_mode():
+                vectors[chosen] = embed(self.model, batch.to(self.device), self.spec).cpu().numpy()
+        return vectors
+
+
+def embed(model: Any, batch: TokenBatch, spec: EncoderSpec) -> torch.Tensor:
+    """Unit vectors (texts, width) in float32 of a padded batch; gradients flow if they are on."""
+    output = model(input_ids=batch.ids, attention_mask=batch.mask, position_ids=positions(batch.mask), **_no_cache(model))
+    return pool(output.last_hidden_state, batch.mask, spec.pooling)
+
+
+def _no_cache(model: Any) -> dict[str, bool]:
+    return {"use_cache": False} if hasattr(model.config, "use_cache") and not model.config.model_type.startswith("bert") else {}
+
+
+def pick_device(wanted: str) -> torch.device:
+    """`auto` is the first GPU where there is one."""
+    if wanted == "auto":
+        wanted = "cuda" if torch.cuda.is_available() else "cpu"
+    if wanted.startswith("cuda") and not torch.cuda.is_available():
+        raise ModelUnusable(f"The device {wanted} was asked for and there is no GPU that PyTorch can use.", hint="Set TERCET_DEVICE=auto.")
+    return torch.device(wanted)
+
+
+def pick_dtype(device: torch.device) -> torch.dtype:
+    """bfloat16 where the hardware multiplies it (AMX, AVX-512 BF16, recent GPUs); float32 elsewhere, where bfloat16 would be emulated."""
+    if device.type == "cuda":
+        return torch.bfloat16 if torch.cuda.is_bf16_supported() else torch.float32
+    fast = torch.cpu._is_amx_tile_supported() or torch.cpu._is_avx512_bf16_supported()
+    return torch.bfloat16 if fast else torch.float32
+
+
+def load_base(folder: str, *, dtype: torch.dtype) -> tuple[Any, Any]:
+    """Model without head, and tokenizer, of a folder or hub id. Safetensors only; code that comes with a model is never run.
+
+    Raises:
+        ModelNotFound: no such folder or id, or no network.
+        ModelUnusable: files transformers cannot use.
+    """
+    with _translated(folder):
+        from transformers import AutoModel, AutoTokenizer
+        from transformers.utils import logging
+
+        logging.disable_progress_bar()
+        tokenizer = AutoTokenizer.from_pretrained(folder, trust_remote_code=False)
+        model = AutoModel.from_pretrained(folder, dtype=dtype, attn_implementation="sdpa", use_safetensors=True, trust_remote_code=False)
+    return model, tokenizer
+
+
+def with_adapter(model: Any, spec: EncoderSpec) -> Any:
+    """The model with the spec's adapter merged in.
+
+    Raises:
+        ModelNotFound: no adapter there.
+        ModelUnusable: another adapter than the spec names, or one that changes nothing.
+    """
+    folder = Path(spec.adapter or "")
+    weights = folder / ADAPTER_WEIGHTS
+    if not weights.is_file():
+        raise ModelNotFound(f"There is no adapter in {folder}.", hint="The run may not have saved one yet; see its page.")
+    if spec.adapter_hash and sha256_of(weights) != spec.adapter_hash:
+        raise ModelUnusable(f"The adapter in {folder} was changed since its run ended.", hint="Resume or repeat the run.")
+    with _translated(str(folder)):
+        from peft import PeftModel
+
+        tuned = PeftModel.from_pretrained(model, folder)
+    if all(not bool(p.detach().any()) for name, p in tuned.named_parameters() if "lora_B" in name):
+        raise ModelUnusable(f"The adapter in {folder} changes nothing: all its B matrices are zero.", hint="Train for more steps.")
+    return tuned.merge_and_unload()
+
+
+@contextmanager
+def _translated(name: str) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise ModelNotFound(
+            f"The model {name} cannot be loaded: {_first_line(error)}",
+            hint="Check the spelling (owner/name, or a folder with safetensors), the network, and HF_TOKEN for a model that asks for it.",
+        ) from error
+    except (ValueError, KeyError, ImportError, RuntimeError) as error:
+        raise ModelUnusable(
+            f"The model {name} cannot be used: {_first_line(error)}",
+            hint="It must be a transformers model with a tokenizer, in safetensors, that needs no code of its own.",
+        ) from error
+
+
+def _first_line(error: BaseException) -> str:
+    lines = str(error).strip().splitlines()
+    return lines[0] if lines else type(error).__name__

@@ -1,0 +1,144 @@
+"""The demo corpus: the Python documentation that every interpreter carries, cut into passages.
+
+Language reference from `pydoc_data.topics`, the rest from docstrings of the modules listed here. The list is explicit because importing some
+modules of the standard library does things (antigravity opens a browser, this prints, turtle and idlelib want a screen).
+"""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+import platform
+import re
+from collections.abc import Iterator
+from types import ModuleType
+from typing import Any
+
+from core.domain.ranking import Document, document_of
+from core.retrieval.passages import FEWEST_WORDS, MOST_WORDS, TARGET_WORDS, count_words, cut_into_passages
+
+MODULES = (
+    "abc", "argparse", "array", "ast", "asyncio", "base64", "bdb", "bisect", "builtins", "bz2", "calendar", "cmath", "cmd", "code", "codecs",
+    "collections", "collections.abc", "colorsys", "concurrent.futures", "configparser", "contextlib", "contextvars", "copy", "copyreg", "csv",
+    "dataclasses", "datetime", "decimal", "difflib", "dis", "doctest", "email", "email.header", "email.message", "email.policy", "email.utils",
+    "enum", "errno", "faulthandler", "filecmp", "fileinput", "fnmatch", "fractions", "ftplib", "functools", "gc", "getopt", "getpass", "gettext",
+    "glob", "graphlib", "gzip", "hashlib", "heapq", "hmac", "html", "html.parser", "http.client", "http.cookies", "http.server", "imaplib",
+    "importlib", "importlib.abc", "importlib.metadata", "importlib.resources", "inspect", "io", "ipaddress", "itertools", "json", "keyword",
+    "linecache", "locale", "logging", "logging.config", "logging.handlers", "lzma", "mailbox", "marshal", "math", "mimetypes", "mmap",
+    "multiprocessing", "multiprocessing.pool", "multiprocessing.shared_memory", "numbers", "operator", "optparse", "os", "os.path", "pathlib",
+    "pdb", "pickle", "pickletools", "pkgutil", "platform", "plistlib", "poplib", "pprint", "profile", "pstats", "py_compile", "queue", "quopri",
+    "random", "re", "reprlib", "sched", "secrets", "select", "selectors", "shelve", "shlex", "shutil", "signal", "smtplib", "socket",
+    "socketserver", "sqlite3", "ssl", "stat", "statistics", "string", "stringprep", "struct", "subprocess", "symtable", "sys", "sysconfig",
+    "tarfile", "tempfile", "textwrap", "threading", "time", "timeit", "token", "tokenize", "tomllib", "trace", "traceback", "tracemalloc",
+    "types", "typing", "unicodedata", "unittest", "unittest.mock", "urllib.error", "urllib.parse", "urllib.request", "urllib.robotparser",
+    "uuid", "warnings", "wave", "weakref", "wsgiref.simple_server", "wsgiref.util", "xml.dom.minidom", "xml.etree.ElementTree", "xml.sax",
+    "xmlrpc.client", "zipapp", "zipfile", "zipimport", "zlib", "zoneinfo",
+)  # fmt: skip
+SOURCE = "Python {version} documentation inside the interpreter: language reference and docstrings of the standard library"
+
+_UNDERLINE = re.compile(r"^(\*{3,}|={3,}|-{3,}|~{3,})$", re.MULTILINE)
+
+
+def demo_source() -> str:
+    """Where the documents come from, in words."""
+    return SOURCE.format(version=platform.python_version())
+
+
+def gather_demo_corpus() -> list[Document]:
+    """All passages, in a fixed order, no text twice. The same interpreter always gives the same list."""
+    seen: set[str] = set()
+    documents = []
+    for title, text in (*_language_reference(), *_docstrings()):
+        document = document_of(text, title=title)
+        fingerprint = " ".join(text.split()).casefold()
+        if fingerprint not in seen:
+            seen.add(fingerprint)
+            documents.append(document)
+    return documents
+
+
+def _language_reference() -> Iterator[tuple[str, str]]:
+    topics: dict[str, str] = importlib.import_module("pydoc_data.topics").topics
+    for name in sorted(topics):
+        heading, _, body = topics[name].strip().partition("\n")
+        body = _UNDERLINE.sub("", body)
+        for passage in cut_into_passages(body):
+            if count_words(passage) >= FEWEST_WORDS:
+                yield f"Language reference: {heading.strip()}", passage
+
+
+def _docstrings() -> Iterator[tuple[str, str]]:
+    for name in MODULES:
+        try:
+            module = importlib.import_module(name)
+        except ImportError:  # a platform without it (ssl, mmap, …)
+            continue
+        for passage in _long_enough(_docstring(module)):
+            yield f"Module {name}", passage
+        short: list[str] = []
+        for title, text in _members(module, name):
+            if count_words(text) >= FEWEST_WORDS:
+                for passage in _long_enough(text):
+                    yield title, passage
+            else:
+                short.append(f"{title}: {text}")
+        for passage in _joined(short):
+            yield f"Module {name}: in short", passage
+
+
+def _long_enough(text: str) -> list[str]:
+    return [p for p in cut_into_passages(text) if count_words(p) >= FEWEST_WORDS]
+
+
+def _joined(entries: list[str]) -> Iterator[str]:
+    """Entries too short to stand alone, several to a passage."""
+    current: list[str] = []
+    size = 0
+    for entry in entries:
+        words = count_words(entry)
+        if current and size + words > MOST_WORDS:
+            yield "\n".join(current)
+            current, size = [], 0
+        current.append(entry)
+        size += words
+        if size >= TARGET_WORDS:
+            yield "\n".join(current)
+            current, size = [], 0
+    if size >= FEWEST_WORDS:
+        yield "\n".join(current)
+
+
+def _members(module: ModuleType, name: str) -> Iterator[tuple[str, str]]:
+    """(title, docstring) of public functions and classes the module itself defines, and of the methods of those classes."""
+    for attribute, value in sorted(vars(module).items()):
+        if attribute.startswith("_") or not (inspect.isroutine(value) or inspect.isclass(value)) or not _belongs(value, name):
+            continue
+        text = _docstring(value)
+        title = f"{name}.{attribute}" if name != "builtins" else attribute
+        if text:
+            yield title, text
+        if inspect.isclass(value):
+            yield from _methods(value, title)
+
+
+def _methods(owner: type, title: str) -> Iterator[tuple[str, str]]:
+    for attribute, value in sorted(vars(owner).items()):
+        member = value.__func__ if isinstance(value, (classmethod, staticmethod)) else value
+        if attribute.startswith("_") or not (inspect.isroutine(member) or isinstance(member, property)):
+            continue
+        if text := _docstring(member):
+            yield f"{title}.{attribute}", text
+
+
+def _belongs(value: Any, name: str) -> bool:
+    home = getattr(value, "__module__", None) or name
+    root = name.partition(".")[0]
+    return home.lstrip("_").partition(".")[0] == root or home in {"builtins", "posix", "posixpath", "genericpath"} and root in {"builtins", "os"}
+
+
+def _docstring(value: Any) -> str:
+    """Own docstring, cleaned; "" where there is none or it holds an address, which would differ in every process."""
+    text = getattr(value, "__doc__", None)
+    if not isinstance(text, str) or " at 0x" in text:
+        return ""
+    return inspect.cleandoc(text)
