@@ -16,7 +16,7 @@ PROJECT_FOLDER = Path(__file__).resolve().parent.parent
 class Settings(BaseSettings):
     """One object, built once, passed in. Keys are SecretStr and are never written anywhere."""
 
-    model_config = SettingsConfigDict(env_prefix="TERCET_", env_file=".env", extra="ignore", frozen=True)
+    model_config = SettingsConfigDict(env_prefix="TERCET_", env_file=".env", env_ignore_empty=True, extra="ignore", frozen=True)
 
     workspace: Path = Field(PROJECT_FOLDER / "workspace", description="folder with the database and all artifacts")
     database_url: str | None = Field(None, description="SQLAlchemy URL; SQLite in the workspace where absent")

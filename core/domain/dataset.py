@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 from core.domain.groups import GROUPS, TaskGroup
-from core.domain.triple import Texts
+from core.domain.triple import SlotValue, Texts
 
 
 class Split(StrEnum):
@@ -30,6 +30,8 @@ class Example:
     target_language: str | None
     split: Split
     topic: str = ""
+    slots: Mapping[str, SlotValue] = field(default_factory=dict)
+    source: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,10 +6,10 @@ Undo is a new entry that names the entry it takes back. `replay` is the only pla
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
-from core.domain.triple import Texts, Verdict
+from core.domain.triple import Flag, Texts, Triple, Verdict
 
 
 class Action(StrEnum):
@@ -64,6 +64,36 @@ class Standing:
     decided_at: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class TripleRecord:
+    """A triple as the store knows it: as written, what holds of it now, and what the checks say."""
+
+    triple: Triple
+    number: int  # order of arrival, from 1
+    standing: Standing = Standing()
+    flags: tuple[Flag, ...] = ()
+
+    @property
+    def id(self) -> str:
+        """Id of the triple as written; edits do not change it."""
+        return self.triple.id
+
+    @property
+    def texts(self) -> Texts:
+        """The texts as they stand now."""
+        return self.standing.texts or self.triple.texts
+
+    @property
+    def edited(self) -> bool:
+        """Whether the texts differ from the ones that were written."""
+        return self.standing.texts is not None and self.standing.texts != self.triple.texts
+
+    @property
+    def suspicion(self) -> float:
+        """Sum of the weights of all flags; the queue's default order."""
+        return sum(flag.weight for flag in self.flags)
+
+
 def replay(log: Iterable[Decision]) -> Standing:
     """Derive the standing of ONE triple from its entries in order of id."""
     entries = list(log)
@@ -76,15 +106,18 @@ def replay(log: Iterable[Decision]) -> Standing:
     return standing
 
 
+VERDICTS = {Action.ACCEPT: Verdict.ACCEPTED, Action.REJECT: Verdict.REJECTED}
+
+
 def _apply(now: Standing, entry: Decision) -> Standing:
-    verdicts = {Action.ACCEPT: Verdict.ACCEPTED, Action.REJECT: Verdict.REJECTED}
-    if entry.action in verdicts:
-        return Standing(
-            verdicts[entry.action], now.texts, entry.reason, entry.reviewer, now.flagged, now.skipped_by, entry.created_at
-        )
-    if entry.action in (Action.EDIT, Action.SWAP):
-        return Standing(now.verdict, entry.texts, now.reason, now.reviewer, now.flagged, now.skipped_by, now.decided_at)
-    if entry.action is Action.FLAG:
-        return Standing(now.verdict, now.texts, now.reason, now.reviewer, True, now.skipped_by, now.decided_at)
-    skipped = (*now.skipped_by, entry.reviewer) if entry.reviewer not in now.skipped_by else now.skipped_by
-    return Standing(now.verdict, now.texts, now.reason, now.reviewer, now.flagged, skipped, now.decided_at)
+    match entry.action:
+        case Action.ACCEPT | Action.REJECT:
+            return replace(
+                now, verdict=VERDICTS[entry.action], reason=entry.reason, reviewer=entry.reviewer, decided_at=entry.created_at
+            )
+        case Action.EDIT | Action.SWAP:
+            return replace(now, texts=entry.texts)
+        case Action.FLAG:
+            return replace(now, flagged=True)
+        case _:  # skip: a reviewer is named once
+            return replace(now, skipped_by=(*(r for r in now.skipped_by if r != entry.reviewer), entry.reviewer))

@@ -145,10 +145,12 @@ def _convert(source: Path, folder: Path) -> None:
 def _write_safetensors(source: Path, folder: Path) -> None:
     import torch
     from transformers import AutoModelForCausalLM, AutoTokenizer
+    from transformers.utils import logging
 
+    logging.disable_progress_bar()
     tokenizer = AutoTokenizer.from_pretrained(source.parent, gguf_file=source.name)
     loaded = AutoModelForCausalLM.from_pretrained(source.parent, gguf_file=source.name, dtype=torch.float32)
-    # A model read from GGUF counts as quantized and refuses to be saved; its weights are plain floats by now, so put them into a plain model.
+    # A model read from GGUF counts as quantized and refuses to be saved; its weights are plain floats now: put them into a plain model.
     config = loaded.config
     del config.quantization_config
     plain = type(loaded)(config)

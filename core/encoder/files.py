@@ -22,7 +22,8 @@ def translated_errors() -> Iterator[None]:
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
             raise DiskFull("No space is left for model files.", hint="Free about 1 GB, then repeat.") from error
-        raise StorageError(f"{error.filename or 'A model file'} cannot be used: {error.strerror}.", hint="Check its permissions.") from error
+        name = error.filename or "A model file"
+        raise StorageError(f"{name} cannot be used: {error.strerror}.", hint="Check its permissions.") from error
 
 
 def sha256_of(path: Path) -> str:

@@ -8,6 +8,7 @@ import torch
 
 from core.domain.encoder import EMBEDDED_BASE, EMBEDDED_BASELINE, EncoderSpec
 from core.encoder.embedded import baseline_folder, decoder_folder
+from core.encoder.hub import hub_folder
 from core.encoder.language_model import LanguageModelEncoder, load_base, pick_device, pick_dtype, with_adapter
 from core.encoder.sentence_encoder import open_sentence_encoder
 from core.encoder.text_encoder import TextEncoder
@@ -37,10 +38,10 @@ def open_encoder(spec: EncoderSpec, settings: Settings, *, device: str | None = 
 
 
 def resolve_base(base: str, settings: Settings) -> str:
-    """What transformers is told to load: a folder, or a hub id as it is.
+    """Folder of a base model, fetched from the hub first where it must be.
 
     Raises:
-        ModelNotFound: a name of ours that does not exist, or a path without a folder.
+        ModelNotFound: a name of ours that does not exist, a path without a folder, or an unknown hub id.
     """
     if base == EMBEDDED_BASE:
         return str(decoder_folder(settings))
@@ -51,4 +52,4 @@ def resolve_base(base: str, settings: Settings) -> str:
         return str(path.resolve())
     if base.startswith((".", "/", "~")) or base.count("/") > 1:
         raise ModelNotFound(f"There is no folder {base}.", hint="Give the folder that holds config.json and the safetensors files.")
-    return base
+    return hub_folder(base)

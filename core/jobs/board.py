@@ -7,7 +7,7 @@ import sys
 import threading
 import time
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -33,11 +33,17 @@ class JobBoard:
     """All jobs of a workspace, as every viewer sees them."""
 
     def __init__(
-        self, store: JobStore, settings: Settings, *, environment: Callable[[], Mapping[str, str]] | None = None
+        self,
+        store: JobStore,
+        settings: Settings,
+        *,
+        environment: Callable[[], Mapping[str, str]] | None = None,
+        program: Sequence[str] = (sys.executable, "-m", "core"),
     ) -> None:
         self._store = store
         self._settings = settings
         self._environment = environment  # of the child; None = inherited. Keys travel here, never in the plan.
+        self._program = program
 
     def start(self, kind: JobKind, plan: BaseModel, *, title: str, dataset_version_id: str | None = None) -> Job:
         """Store a job and start its process, which lives on when we end."""
@@ -120,7 +126,7 @@ class JobBoard:
         return job
 
     def _launch(self, job: Job) -> None:
-        command = [sys.executable, "-m", "core", "jobs", "run", job.id, "--workspace", str(self._settings.workspace)]
+        command = [*self._program, "jobs", "run", job.id, "--workspace", str(self._settings.workspace)]
         with translated_errors(), (job.folder / "log.txt").open("ab") as log:
             # A session of its own survives our Ctrl-C and kill; a file, unlike a pipe, never fills and blocks it.
             process = subprocess.Popen(  # noqa: S603 - our own interpreter and arguments

@@ -1,0 +1,150 @@
+"""Triples as rows: one mapping and one reading of TripleFilter, shared by the stores of triples and decisions."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict
+from typing import Any
+
+from sqlalchemy import BigInteger, ColumnElement, Select, and_, cast, false, func, or_, select
+
+from core.domain.filters import TripleFilter, TripleOrder
+from core.domain.groups import TaskGroup
+from core.domain.review import Action, Standing, TripleRecord
+from core.domain.triple import Flag, Texts, Triple, Verdict
+from core.storage.schema import decisions, flags, triples
+
+LIKE_ESCAPE = "\\"
+PRIME = 4_294_967_291  # largest below 2^32: number -> (a * number + b) mod PRIME scatters the rows, and a seed chooses a and b
+
+
+def triple_values(triple: Triple) -> dict[str, Any]:
+    """Column values of a triple as written."""
+    return {
+        "id": triple.id,
+        "group": triple.group.value,
+        "task_id": triple.task_id,
+        "task": triple.task,
+        "topic": triple.topic,
+        "language": triple.language,
+        "target_language": triple.target_language,
+        "slots": dict(triple.slots),
+        "query": triple.texts.query,
+        "positive": triple.texts.positive,
+        "negative": triple.texts.negative,
+        "source": triple.source,
+        "model": triple.model,
+        "prompt_version_id": triple.prompt_version_id,
+        "request_key": triple.request_key,
+        "created_at": triple.created_at,
+    }
+
+
+def standing_values(standing: Standing) -> dict[str, Any]:
+    """Column values of what holds of a triple now."""
+    return {
+        "verdict": standing.verdict.value,
+        "reason": standing.reason,
+        "reviewer": standing.reviewer,
+        "decided_at": standing.decided_at,
+        "flagged": standing.flagged,
+        "skipped_by": list(standing.skipped_by),
+        "edited_texts": asdict(standing.texts) if standing.texts else None,
+    }
+
+
+def read_record(row: Mapping[str, Any], found: tuple[Flag, ...]) -> TripleRecord:
+    """Inverse of the two above."""
+    triple = Triple(
+        group=TaskGroup(row["group"]),
+        task=row["task"],
+        texts=Texts(row["query"], row["positive"], row["negative"]),
+        **{name: row[name] for name in ("language", "target_language", "topic", "slots", "source", "model")},
+        **{name: row[name] for name in ("prompt_version_id", "request_key", "created_at")},
+    )
+    standing = Standing(
+        verdict=Verdict(row["verdict"]),
+        texts=Texts(**row["edited_texts"]) if row["edited_texts"] else None,
+        reason=row["reason"],
+        reviewer=row["reviewer"],
+        flagged=bool(row["flagged"]),
+        skipped_by=tuple(row["skipped_by"]),
+        decided_at=row["decided_at"],
+    )
+    return TripleRecord(triple, row["number"], standing, found)
+
+
+def conditions(wanted: TripleFilter) -> list[ColumnElement[bool]]:
+    """The filter as SQL; all of them must hold."""
+    c = triples.c
+    exact = {
+        c.task_id: wanted.task_id,
+        c.topic: wanted.topic,
+        c.verdict: wanted.verdict.value if wanted.verdict else None,
+        c.reason: wanted.reason,
+        c.source: wanted.source,
+        c.prompt_version_id: wanted.prompt_version_id,
+        c.reviewer: wanted.reviewer,
+    }
+    found: list[ColumnElement[bool]] = [column == value for column, value in exact.items() if value]
+    if wanted.groups:
+        found.append(c.group.in_([g.value for g in wanted.groups]))
+    if wanted.languages:
+        found.append(or_(c.language.in_(wanted.languages), c.target_language.in_(wanted.languages)))
+    if wanted.flagged is not None:
+        found.append(c.flagged.is_(wanted.flagged))
+    if wanted.suspicious is not None:
+        found.append(c.suspicion > 0 if wanted.suspicious else c.suspicion == 0)
+    if wanted.flag_code:
+        found.append(c.id.in_(select(flags.c.triple_id).where(flags.c.code == wanted.flag_code)))
+    if wanted.not_skipped_by:
+        found.append(c.id.not_in(_skipped_by(wanted.not_skipped_by)))
+    if wanted.text.strip():
+        found.append(_contains(wanted.text.strip()))
+    return found
+
+
+def _contains(text: str) -> ColumnElement[bool]:
+    escaped = text.replace(LIKE_ESCAPE, LIKE_ESCAPE * 2).replace("%", LIKE_ESCAPE + "%").replace("_", LIKE_ESCAPE + "_")
+    c = triples.c
+    now = [func.coalesce(c.edited_texts[name].as_string(), c[name]) for name in ("query", "positive", "negative")]
+    return or_(*(column.ilike(f"%{escaped}%", escape=LIKE_ESCAPE) for column in (*now, c.task)))
+
+
+def _skipped_by(reviewer: str) -> Select[Any]:
+    # Only oneself can take a skip back, so both sides need this reviewer's entries only.
+    undone = select(decisions.c.undoes).where(decisions.c.reviewer == reviewer, decisions.c.undoes.is_not(None))
+    return select(decisions.c.triple_id).where(
+        decisions.c.reviewer == reviewer, decisions.c.action == Action.SKIP.value, decisions.c.id.not_in(undone)
+    )
+
+
+def sort_keys(order: TripleOrder, seed: int = 0) -> list[tuple[ColumnElement[Any], bool]]:
+    """(column, descending) pairs; the last one is unique, so the order is total."""
+    c = triples.c
+    if order is TripleOrder.RANDOM:
+        multiplier, offset = 2_654_435_761 + 2_246_822_519 * seed, 3_266_489_917 * (seed + 1)
+        scattered = (cast(c.number, BigInteger) * (multiplier % PRIME or 1) + offset % PRIME) % PRIME
+        return [(scattered, False), (c.number, False)]
+    by: dict[TripleOrder, list[tuple[ColumnElement[Any], bool]]] = {
+        TripleOrder.SUSPICIOUS: [(c.suspicion, True)],
+        TripleOrder.GROUP: [(c.group, False)],
+        TripleOrder.TASK: [(c.task, False)],
+        TripleOrder.LANGUAGE: [(c.language, False)],
+        TripleOrder.PROMPT: [(func.coalesce(c.prompt_version_id, ""), False)],
+    }
+    return [*by.get(order, []), (c.number, order is TripleOrder.NEWEST)]
+
+
+def beyond(keys: list[tuple[ColumnElement[Any], bool]], values: list[Any], *, backwards: bool = False) -> ColumnElement[bool]:
+    """Rows after (or before) the row with these key values: paging that does not count rows.
+
+    The first key bounds all of them too, which lets an index start at the right place.
+    """
+    steps: list[ColumnElement[bool]] = []
+    for i, ((column, descending), value) in enumerate(zip(keys, values, strict=True)):
+        same = [k == v for (k, _), v in zip(keys[:i], values[:i], strict=True)]
+        steps.append(and_(*same, column < value if descending != backwards else column > value))
+    (first, descending), value = keys[0], values[0]
+    bound = first <= value if descending != backwards else first >= value
+    return and_(bound, or_(false(), *steps))

@@ -1,0 +1,201 @@
+"""Triples and the flags of their checks."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any
+
+from sqlalchemy import Connection, RowMapping, Select, delete, func, insert, select, update
+
+from core.domain.filters import TripleFilter, TripleOrder
+from core.domain.review import TripleRecord
+from core.domain.triple import Flag, Triple
+from core.errors import BadInput, NotFound
+from core.storage.database import Database, now
+from core.storage.schema import flags, prompt_versions, requests, triples
+from core.storage.triple_rows import beyond, conditions, read_record, sort_keys, triple_values
+
+CHUNK = 400  # values in one IN (...)
+COUNTABLE = ("group", "language", "verdict", "reason", "topic", "source", "task", "task_id", "reviewer", "prompt_version_id", "model")
+EVERYTHING = TripleFilter()
+NO_FLAGS: Mapping[str, Sequence[Flag]] = {}
+
+
+@dataclass(frozen=True, slots=True)
+class AddReport:
+    """Ids in the order given; a triple that was known, or came twice, is a duplicate."""
+
+    added: list[str] = field(default_factory=list)
+    duplicates: list[str] = field(default_factory=list)
+
+
+class TripleStore:
+    """Triples in, records out. Standings are written by DecisionStore only."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def add(self, new: Sequence[Triple], flags: Mapping[str, Sequence[Flag]] = NO_FLAGS) -> AddReport:
+        """Store triples that are not known yet, with their flags by triple id, in one transaction."""
+        report = AddReport()
+        with self._database.transaction() as connection:
+            known = set(_known_ids(connection, [t.id for t in new]))
+            number = connection.execute(select(func.coalesce(func.max(triples.c.number), 0))).scalar_one()
+            rows = []
+            for triple in new:
+                identifier = triple.id
+                if identifier in known:
+                    report.duplicates.append(identifier)
+                    continue
+                known.add(identifier)
+                report.added.append(identifier)
+                number += 1
+                stamped = triple if triple.created_at else replace(triple, created_at=now())
+                rows.append({**triple_values(stamped), "number": number})
+            if rows:
+                connection.execute(insert(triples), rows)
+            for identifier in report.added:
+                if flags.get(identifier):
+                    write_flags(connection, identifier, flags[identifier])
+        return report
+
+    def set_flags(self, flags_by_triple: Mapping[str, Sequence[Flag]]) -> None:
+        """Replace all flags of these triples, for example after the checks changed."""
+        with self._database.transaction() as connection:
+            for identifier, found in flags_by_triple.items():
+                write_flags(connection, identifier, found)
+
+    def get(self, triple_id: str) -> TripleRecord:
+        """One record.
+
+        Raises:
+            NotFound: no triple has this id.
+        """
+        found = self.get_many([triple_id])
+        if not found:
+            raise NotFound(f"There is no triple {triple_id}.", hint="Search for its text on the Dataset page.")
+        return found[0]
+
+    def get_many(self, ids: Iterable[str]) -> list[TripleRecord]:
+        """Records of these ids that exist, in the order asked."""
+        wanted = list(ids)
+        rows: list[Any] = []
+        with self._database.reading() as connection:
+            for chunk in _chunks(wanted):
+                rows += connection.execute(select(triples).where(triples.c.id.in_(chunk))).mappings()
+            records = {record.id: record for record in self._with_flags(connection, rows)}
+        return [records[i] for i in wanted if i in records]
+
+    def find(
+        self,
+        wanted: TripleFilter = EVERYTHING,
+        order: TripleOrder = TripleOrder.OLDEST,
+        limit: int = 50,
+        offset: int = 0,
+        *,
+        seed: int = 0,
+    ) -> list[TripleRecord]:
+        """One page of the records that pass, in an order; `seed` matters to the random one only."""
+        query = _ordered(select(triples).where(*conditions(wanted)), order, seed).limit(limit).offset(offset)
+        with self._database.reading() as connection:
+            return self._with_flags(connection, list(connection.execute(query).mappings()))
+
+    def neighbour(
+        self, wanted: TripleFilter, order: TripleOrder, at: str, *, backwards: bool = False, seed: int = 0
+    ) -> TripleRecord | None:
+        """The record after (or before) the triple `at` in an order, whether or not `at` itself passes the filter."""
+        keys = sort_keys(order, seed)
+        with self._database.reading() as connection:
+            values = connection.execute(select(*(column for column, _ in keys)).where(triples.c.id == at)).first()
+            if values is None:
+                return None
+            query = select(triples).where(*conditions(wanted), beyond(keys, list(values), backwards=backwards))
+            row = connection.execute(_ordered(query, order, seed, backwards=backwards).limit(1)).mappings().first()
+            return self._with_flags(connection, [row])[0] if row else None
+
+    def each(self, wanted: TripleFilter = EVERYTHING, *, page: int = 1000) -> Iterator[TripleRecord]:
+        """All records that pass, oldest first, read page by page."""
+        last = 0
+        while True:
+            query = select(triples).where(*conditions(wanted), triples.c.number > last).order_by(triples.c.number).limit(page)
+            with self._database.reading() as connection:
+                records = self._with_flags(connection, list(connection.execute(query).mappings()))
+            yield from records
+            if len(records) < page:
+                return
+            last = records[-1].number
+
+    def ids(self, wanted: TripleFilter = EVERYTHING) -> list[str]:
+        """Ids of all that pass, oldest first."""
+        with self._database.reading() as connection:
+            return list(connection.execute(select(triples.c.id).where(*conditions(wanted)).order_by(triples.c.number)).scalars())
+
+    def count(self, wanted: TripleFilter = EVERYTHING) -> int:
+        """How many pass."""
+        with self._database.reading() as connection:
+            return connection.execute(select(func.count()).select_from(triples).where(*conditions(wanted))).scalar_one()
+
+    def counts_by(self, column: str, wanted: TripleFilter = EVERYTHING) -> dict[str, int]:
+        """How many pass for each value of a column (or of "flag_code"), most frequent first; None counts as ""."""
+        if column == "flag_code":
+            value: Any = flags.c.code
+            source = flags.join(triples, flags.c.triple_id == triples.c.id)
+            number: Any = func.count(func.distinct(triples.c.id))
+        elif column in COUNTABLE:
+            value, source, number = func.coalesce(triples.c[column], ""), triples, func.count()  # type: ignore[assignment]
+        else:
+            raise BadInput(f"Triples cannot be counted by {column!r}.", hint=f"Use one of {', '.join(COUNTABLE)}, flag_code.")
+        query = select(value, number).select_from(source).where(*conditions(wanted)).group_by(value).order_by(number.desc(), value)
+        with self._database.reading() as connection:
+            return {str(row[0]): int(row[1]) for row in connection.execute(query)}
+
+    def tasks(self, wanted: TripleFilter = EVERYTHING) -> dict[str, tuple[str, int]]:
+        """Task id -> (wording, number of triples that pass), most triples first."""
+        number = func.count()
+        query = select(triples.c.task_id, func.min(triples.c.task), number).where(*conditions(wanted)).group_by(triples.c.task_id)
+        with self._database.reading() as connection:
+            return {i: (task, n) for i, task, n in connection.execute(query.order_by(number.desc(), triples.c.task_id))}
+
+    def origin(self, triple_id: str) -> dict[str, Any]:
+        """Prompt version and request a triple came from; both None where a person or a file gave it."""
+        row = triples.alias()
+        version_query = select(prompt_versions).join(row, row.c.prompt_version_id == prompt_versions.c.id).where(row.c.id == triple_id)
+        request_query = select(requests).join(row, row.c.request_key == requests.c.key).where(row.c.id == triple_id)
+        with self._database.reading() as connection:
+            version = connection.execute(version_query).mappings().first()
+            request = connection.execute(request_query).mappings().first()
+        return {"prompt_version": dict(version) if version else None, "request": dict(request) if request else None}
+
+    def _with_flags(self, connection: Connection, rows: Sequence[RowMapping]) -> list[TripleRecord]:
+        found: dict[str, list[Flag]] = {}
+        for chunk in _chunks([row["id"] for row in rows]):
+            query = select(flags).where(flags.c.triple_id.in_(chunk)).order_by(flags.c.weight.desc(), flags.c.code, flags.c.field)
+            for row in connection.execute(query).mappings():
+                found.setdefault(row["triple_id"], []).append(Flag(row["code"], row["message"], row["field"], row["weight"]))
+        return [read_record(row, tuple(found.get(row["id"], ()))) for row in rows]
+
+
+def write_flags(connection: Connection, triple_id: str, found: Sequence[Flag]) -> None:
+    """Replace a triple's flags and its suspicion; of two with the same code and field the heavier stays."""
+    heaviest: dict[tuple[str, str], Flag] = {}
+    for flag in sorted(found, key=lambda f: f.weight):
+        heaviest[flag.code, flag.field] = flag
+    connection.execute(delete(flags).where(flags.c.triple_id == triple_id))
+    if heaviest:
+        connection.execute(insert(flags), [{"triple_id": triple_id, **asdict(flag)} for flag in heaviest.values()])
+    connection.execute(update(triples).where(triples.c.id == triple_id).values(suspicion=sum(f.weight for f in heaviest.values())))
+
+
+def _ordered(query: Select[Any], order: TripleOrder, seed: int, *, backwards: bool = False) -> Select[Any]:
+    return query.order_by(*(column.desc() if descending != backwards else column.asc() for column, descending in sort_keys(order, seed)))
+
+
+def _known_ids(connection: Connection, ids: Sequence[str]) -> Iterator[str]:
+    for chunk in _chunks(ids):
+        yield from connection.execute(select(triples.c.id).where(triples.c.id.in_(chunk))).scalars()
+
+
+def _chunks(ids: Sequence[str]) -> Iterator[Sequence[str]]:
+    for start in range(0, len(ids), CHUNK):
+        yield ids[start : start + CHUNK]

@@ -1,0 +1,136 @@
+"""Jobs in real processes: they end, fail by name, stop, are lost, and go on."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from core.domain.jobs import JobKind, JobState
+from core.domain.plans import Budget, GenerationPlan
+from core.errors import BadInput, NotFound
+from core.jobs.board import JobBoard
+from core.jobs.processes import is_alive, mark_of
+from core.settings import PROJECT_FOLDER, Settings
+from core.storage.database import Database
+from core.storage.jobs import JobStore, ProcessMark
+
+PROGRAM = (sys.executable, str(Path(__file__).with_name("child_program.py")))
+
+
+@pytest.fixture
+def board(workspace: Path) -> JobBoard:
+    settings = Settings()
+    database = Database(settings.sqlalchemy_url)
+    database.migrate()
+    environment = {**os.environ, "PYTHONPATH": str(PROJECT_FOLDER)}
+    return JobBoard(JobStore(database, settings.jobs_folder), settings, environment=lambda: environment, program=PROGRAM)
+
+
+def plan(steps: int, model: str = "counts") -> GenerationPlan:
+    return GenerationPlan(counts={}, model=model, budget=Budget(requests=steps))
+
+
+def start(board: JobBoard, steps: int, model: str = "counts") -> str:
+    return board.start(JobKind.GENERATE, plan(steps, model), title="Count").id
+
+
+def wait_for_progress(board: JobBoard, job_id: str) -> int:
+    limit = time.monotonic() + 20
+    while time.monotonic() < limit:
+        events, _ = board.events(job_id)
+        if done := [e["done"] for e in events if e["kind"] == "progress"]:
+            return done[-1]
+        time.sleep(0.02)
+    raise AssertionError(board.log_tail(job_id))
+
+
+def test_a_job_ends_done_with_its_result_and_every_event(board: JobBoard) -> None:
+    job = board.wait(start(board, 3), timeout_seconds=20)
+    assert (job.state, job.result) == (JobState.DONE, {"counted": 3})
+    events, offset = board.events(job.id)
+    assert [e["kind"] for e in events] == ["started", "progress", "progress", "progress", "ended"]
+    assert [e["seq"] for e in events] == [0, 1, 2, 3, 4]
+    assert board.events(job.id, offset=offset) == ([], offset)
+
+
+@pytest.mark.parametrize(("model", "code"), [("refuses", "endpoint_unreachable"), ("hungry", "out_of_memory")])
+def test_a_failure_keeps_its_name_and_hint(board: JobBoard, model: str, code: str) -> None:
+    job = board.wait(start(board, 1, model), timeout_seconds=20)
+    assert job.state is JobState.FAILED
+    assert job.failure is not None
+    assert job.failure.code == code
+    assert job.failure.hint
+
+
+def test_stop_finishes_the_step_and_resume_goes_on_to_the_end(board: JobBoard) -> None:
+    job_id = start(board, 60)
+    wait_for_progress(board, job_id)
+    board.stop(job_id)
+    stopped = board.wait(job_id, timeout_seconds=20)
+    assert stopped.state is JobState.STOPPED
+    assert 0 < stopped.result["counted"] < 60
+    assert board.wait(board.resume(job_id).id, timeout_seconds=20).result == {"counted": 60}
+
+
+def test_a_killed_job_is_lost_with_a_hint_and_can_be_resumed(board: JobBoard) -> None:
+    job_id = start(board, 40)
+    wait_for_progress(board, job_id)
+    pid = board.get(job_id).pid
+    assert pid is not None
+    os.kill(pid, signal.SIGKILL)
+    lost = board.wait(job_id, timeout_seconds=20)
+    assert lost.state is JobState.LOST
+    assert lost.failure is not None
+    assert lost.failure.hint
+    done = board.wait(board.resume(job_id).id, timeout_seconds=20)
+    assert (done.state, done.failure, done.result) == (JobState.DONE, None, {"counted": 40})
+
+
+def test_another_board_sees_the_same_job_and_its_end(board: JobBoard, workspace: Path) -> None:
+    job_id = start(board, 20)
+    database = Database(Settings().sqlalchemy_url)
+    other = JobBoard(JobStore(database, workspace / "jobs"), Settings())
+    assert other.get(job_id).state.active
+    assert other.wait(job_id, timeout_seconds=20).result == {"counted": 20}
+
+
+def test_the_job_leads_a_session_of_its_own_and_its_output_is_a_file(board: JobBoard) -> None:
+    job_id = start(board, 50)
+    wait_for_progress(board, job_id)
+    pid = board.get(job_id).pid
+    assert pid is not None
+    assert os.getsid(pid) == pid
+    assert Path(os.readlink(f"/proc/{pid}/fd/1")).name == "log.txt"
+    assert os.readlink(f"/proc/{pid}/fd/0") == "/dev/null"
+    board.stop(job_id)
+    assert board.wait(job_id, timeout_seconds=20).state is JobState.STOPPED
+
+
+def test_done_jobs_are_neither_stopped_nor_resumed(board: JobBoard) -> None:
+    job_id = board.wait(start(board, 1), timeout_seconds=20).id
+    with pytest.raises(BadInput):
+        board.stop(job_id)
+    with pytest.raises(BadInput):
+        board.resume(job_id)
+    with pytest.raises(NotFound):
+        board.get("train-nothing")
+
+
+def test_a_reused_pid_a_reboot_and_a_zombie_are_not_alive() -> None:
+    mark = mark_of(os.getpid())
+    assert is_alive(mark)
+    assert not is_alive(ProcessMark(mark.pid, mark.started - 100, mark.boot_id))
+    assert not is_alive(ProcessMark(mark.pid, mark.started, "another boot"))
+    child = subprocess.Popen([sys.executable, "-c", ""])
+    child_mark = mark_of(child.pid)
+    limit = time.monotonic() + 10
+    while Path(f"/proc/{child.pid}/stat").read_text().split()[2] != "Z" and time.monotonic() < limit:
+        time.sleep(0.01)
+    assert not is_alive(child_mark)
+    child.wait()

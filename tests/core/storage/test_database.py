@@ -1,0 +1,101 @@
+"""The database: migrations, all-or-nothing, and named trouble."""
+
+from __future__ import annotations
+
+import threading
+from pathlib import Path
+
+import pytest
+from sqlalchemy import event, insert, inspect, select
+
+from core.errors import DiskFull, StorageError, WorkspaceDamaged, WorkspaceLocked
+from core.storage import database as module
+from core.storage.database import Database
+from core.storage.schema import metadata, preferences
+
+
+@pytest.fixture
+def database(tmp_path: Path) -> Database:
+    opened = Database(f"sqlite:///{tmp_path / 'tercet.db'}")
+    opened.migrate()
+    return opened
+
+
+def test_migrations_give_exactly_the_tables_and_columns_of_the_schema(database: Database) -> None:
+    with database.reading() as connection:
+        found = inspect(connection)
+        columns = {t: {c["name"] for c in found.get_columns(t)} for t in found.get_table_names() if t != "alembic_version"}
+        indexes = {t: {i["name"] for i in found.get_indexes(t)} for t in columns}
+    assert columns == {t.name: {c.name for c in t.columns} for t in metadata.sorted_tables}
+    assert indexes == {t.name: {i.name for i in t.indexes} for t in metadata.sorted_tables}
+
+
+def test_migrating_twice_changes_nothing(database: Database) -> None:
+    with database.transaction() as connection:
+        connection.execute(insert(preferences).values(name="kept", value=1))
+    database.migrate()
+    with database.reading() as connection:
+        assert connection.execute(select(preferences.c.value)).scalar() == 1
+
+
+def test_a_failing_block_leaves_nothing_behind(database: Database) -> None:
+    with pytest.raises(StorageError), database.transaction() as connection:
+        connection.execute(insert(preferences).values(name="a", value=1))
+        connection.execute(insert(preferences).values(name="a", value=2))
+    with database.reading() as connection:
+        assert connection.execute(select(preferences)).all() == []
+
+
+def test_sqlite_runs_with_wal_and_full_synchronous(database: Database) -> None:
+    with database.reading() as connection:
+        assert connection.exec_driver_sql("PRAGMA journal_mode").scalar() == "wal"
+        assert connection.exec_driver_sql("PRAGMA synchronous").scalar() == 2
+
+
+def test_a_full_database_is_named_and_keeps_what_was_there(database: Database) -> None:
+    with database.transaction() as connection:
+        connection.execute(insert(preferences).values(name="kept", value="safe"))
+        pages = connection.exec_driver_sql("PRAGMA page_count").scalar()
+    database.close()
+    event.listen(database._engine, "connect", lambda c, _: c.execute(f"PRAGMA max_page_count={pages}"))
+    with pytest.raises(DiskFull), database.transaction() as connection:
+        connection.execute(insert(preferences).values(name="large", value="x" * 1_000_000))
+    with database.reading() as connection:
+        assert connection.execute(select(preferences.c.name)).scalars().all() == ["kept"]
+
+
+def test_a_damaged_file_is_named(tmp_path: Path) -> None:
+    (tmp_path / "tercet.db").write_bytes(b"this is no database at all" * 100)
+    with pytest.raises(WorkspaceDamaged) as caught:
+        Database(f"sqlite:///{tmp_path / 'tercet.db'}").migrate()
+    assert caught.value.hint
+
+
+def test_a_folder_that_cannot_be_made_is_named(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(StorageError) as caught:
+        Database(f"sqlite:///{tmp_path / 'file' / 'tercet.db'}")
+    assert caught.value.hint
+
+
+def test_a_busy_database_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "BUSY_SECONDS", 0)
+    first, second = (Database(f"sqlite:///{tmp_path / 'tercet.db'}") for _ in range(2))
+    first.migrate()
+    with first.transaction(), pytest.raises(WorkspaceLocked), second.transaction():
+        pass
+
+
+def test_readers_do_not_wait_for_a_writer(database: Database) -> None:
+    read: list[int] = []
+
+    def look() -> None:
+        with database.reading() as connection:
+            read.append(len(connection.execute(select(preferences)).all()))
+
+    with database.transaction() as connection:
+        connection.execute(insert(preferences).values(name="a", value=1))
+        thread = threading.Thread(target=look)
+        thread.start()
+        thread.join(timeout=5)
+    assert read == [0]
