@@ -21,12 +21,17 @@ from core.storage.jobs import JobStore
 from core.storage.overview import count_everything
 
 if TYPE_CHECKING:
+    from core.domain.encoder import EncoderSpec
+    from core.encoder.text_encoder import TextEncoder
     from core.evaluation.desk import EvaluationDesk
     from core.exploration.desk import ExplorationDesk
     from core.exploration.lesson import Lesson
     from core.generation.desk import GenerationDesk
+    from core.generation.endpoint_book import EndpointBook
     from core.generation.prompt_library import PromptLibrary
     from core.generation.task_book import TaskBook
+    from core.generation.teachers import Teachers
+    from core.generation.trial import PromptTrial
     from core.retrieval.corpora import CorpusShelf
     from core.retrieval.desk import SearchDesk
     from core.retrieval.service_client import ModelService
@@ -57,6 +62,117 @@ class Workbench:
     def jobs(self) -> JobBoard:
         """Long work."""
         return JobBoard(self._job_store, self.settings, environment=self.keys.environment)
+
+    @cached_property
+    def prompts(self) -> PromptLibrary:
+        """Templates, their versions and what each brought."""
+        from core.generation.prompt_library import PromptLibrary
+        from core.storage.ledger import Ledger
+        from core.storage.prompts import PromptStore
+        from core.storage.tasks import TaskStore
+
+        return PromptLibrary(PromptStore(self.database), TaskStore(self.database), Ledger(self.database))
+
+    @cached_property
+    def tasks(self) -> TaskBook:
+        """Tasks: proposed, accepted, rejected."""
+        from core.generation.task_book import TaskBook
+        from core.storage.tasks import TaskStore
+
+        return TaskBook(TaskStore(self.database))
+
+    @cached_property
+    def generation(self) -> GenerationDesk:
+        """Plans of brainstorms and examples, and the jobs that carry them out."""
+        from core.generation.desk import GenerationDesk
+        from core.storage.ledger import Ledger
+        from core.storage.tasks import TaskStore
+        from core.storage.triples import TripleStore
+
+        stores = Ledger(self.database), TaskStore(self.database), TripleStore(self.database)
+        return GenerationDesk(self.jobs, *stores, self.prompts, open_model=self._teachers.open)
+
+    @cached_property
+    def endpoints(self) -> EndpointBook:
+        """Language model endpoints by name, without their keys."""
+        from core.generation.endpoint_book import EndpointBook
+        from core.storage.preferences import PreferenceStore
+
+        return EndpointBook(PreferenceStore(self.database), self._teachers, self.settings)
+
+    @cached_property
+    def trial(self) -> PromptTrial:
+        """One real call with a prompt."""
+        from core.generation.trial import PromptTrial
+
+        return PromptTrial(self._teachers, lambda request: self.service.chat(request))
+
+    @cached_property
+    def _teachers(self) -> Teachers:
+        from core.generation.teachers import Teachers
+
+        return Teachers(self.settings, self.keys)
+
+    @cached_property
+    def evaluation(self) -> EvaluationDesk:
+        """Systems compared on held-out tasks."""
+        from core.evaluation.desk import EvaluationDesk
+        from core.storage.versions import VersionStore
+
+        return EvaluationDesk(self.jobs, VersionStore(self.database), self.systems, self._open_encoder)
+
+    @cached_property
+    def exploration(self) -> ExplorationDesk:
+        """Maps of texts."""
+        from core.exploration.desk import ExplorationDesk
+        from core.storage.triples import TripleStore
+        from core.storage.versions import VersionStore
+
+        stores = VersionStore(self.database), TripleStore(self.database)
+        return ExplorationDesk(self.jobs, *stores, self.corpora, self.systems, self._open_encoder)
+
+    @cached_property
+    def lesson(self) -> Lesson:
+        """The Learn page's experiments."""
+        from core.exploration.lesson import Lesson
+
+        return Lesson(self.service, self.systems)
+
+    def _open_encoder(self, spec: EncoderSpec) -> TextEncoder:
+        from core.encoder.open_encoder import open_encoder  # loads torch: only processes of jobs come here
+
+        return open_encoder(spec, self.settings)
+
+    @cached_property
+    def systems(self) -> SystemCatalogue:
+        """Everything that can rank documents, by name."""
+        from core.retrieval.systems import SystemCatalogue
+
+        return SystemCatalogue(self.jobs, self.settings)
+
+    @cached_property
+    def service(self) -> ModelService:
+        """Client of the model service, which runs in a process of its own."""
+        from core.retrieval.service_client import ModelService
+
+        return ModelService(self.settings, environment=self.keys.environment)
+
+    @cached_property
+    def corpora(self) -> CorpusShelf:
+        """Documents to search in."""
+        from core.retrieval.corpora import CorpusShelf
+        from core.storage.corpora import CorpusStore
+        from core.storage.versions import VersionStore
+
+        return CorpusShelf(CorpusStore(self.database), VersionStore(self.database))
+
+    @cached_property
+    def search(self) -> SearchDesk:
+        """Indexes and search."""
+        from core.retrieval.desk import SearchDesk
+        from core.storage.versions import VersionStore
+
+        return SearchDesk(self.jobs, self.corpora, self.systems, self.service, VersionStore(self.database), self.settings)
 
     def run_job(self, job_id: str) -> JobState:
         """Do a job's work in this process: what `python -m core jobs run` calls."""

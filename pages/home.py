@@ -40,9 +40,13 @@ def show_start(workbench: Workbench) -> None:
             "written for this project, so that you can review, freeze, train and search within minutes. No key and no network are needed."
         )
         load, accept, _ = st.columns([2, 3, 3])
-        if load.button("Load to review", key="load-starter", type="primary", icon=":material/inbox:", help="Every triple waits in the queue"):
+        if load.button(
+            "Load to review", key="load-starter", type="primary", icon=":material/inbox:", help="Every triple waits in the queue"
+        ):
             _load(workbench, accept=False)
-        if accept.button("Load as already accepted", key="load-starter-accepted", icon=":material/done_all:", help="Go straight to freezing"):
+        if accept.button(
+            "Load as already accepted", key="load-starter-accepted", icon=":material/done_all:", help="Go straight to freezing"
+        ):
             _load(workbench, accept=True)
 
 

@@ -14,7 +14,13 @@ st.set_page_config(page_title="Tercet", page_icon=":material/stacks:", layout="w
 # Absolute paths: beside a script that is not the launcher, relative ones are not found on a cold deep link.
 pages = {
     section: [
-        st.Page(str(FOLDER / f"{name}.py"), title=title, icon=f":material/{icon}:", default=name == "home", url_path=None if name == "home" else name)
+        st.Page(
+            str(FOLDER / f"{name}.py"),
+            title=title,
+            icon=f":material/{icon}:",
+            default=name == "home",
+            url_path=None if name == "home" else name,
+        )
         for name, title, icon in rows
         if (FOLDER / f"{name}.py").exists()
     ]

@@ -57,7 +57,9 @@ def follow(workbench: Workbench, job: Job) -> Job:
     Raises:
         JobError: it failed or was lost; the message and the hint are the job's own.
     """
-    with Progress(TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[note]}"), TimeElapsedColumn(), console=people) as bar:
+    with Progress(
+        TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[note]}"), TimeElapsedColumn(), console=people
+    ) as bar:
         line = bar.add_task(job.title, total=None, note="")
         offset = 0
         while True:

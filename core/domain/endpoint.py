@@ -43,4 +43,4 @@ class Endpoint(Plan):
         return self.base_url == EMBEDDED_TEACHER
 
 
-EMBEDDED_ENDPOINT = Endpoint(name="Embedded teacher", in_flight=1, max_tokens=1024)
+EMBEDDED_ENDPOINT = Endpoint(name="Embedded teacher", in_flight=8, max_tokens=1024)

@@ -63,3 +63,13 @@ class TripleFilter:
         if read.get("verdict"):
             read["verdict"] = Verdict(read["verdict"])
         return cls(**read, **{name: value for name, value in values.items() if name not in known})
+
+
+@dataclass(frozen=True, slots=True)
+class TaskCount:
+    """How many triples of a task pass a filter."""
+
+    task_id: str
+    group: TaskGroup
+    task: str
+    triples: int

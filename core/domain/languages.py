@@ -65,7 +65,7 @@ class Language:
 def _read_table() -> dict[str, Language]:
     rows = [entry.rsplit(" ", 2) for line in _TABLE.strip().splitlines() for entry in line.split("|")]
     others = len(rows) - len(MAJOR) - 1
-    weights = {name: MAJOR_WEIGHT for name in MAJOR} | {"English": ENGLISH_WEIGHT}
+    weights = dict.fromkeys(MAJOR, MAJOR_WEIGHT) | {"English": ENGLISH_WEIGHT}
     return {name: Language(name, code, script, weights.get(name, REST_WEIGHT / others)) for name, code, script in rows}
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 
 from core.domain.identity import content_id
@@ -88,11 +88,13 @@ def ordered(similarities: dict[str, float]) -> list[str]:
     return sorted(similarities, key=lambda i: (-similarities[i], i))
 
 
-def ndcg_of_rank(rank: int, *, cut: int = 10) -> float:
-    """nDCG@cut of a query with ONE relevant document that stands at `rank` (from 1)."""
-    return 1 / math.log2(1 + rank) if rank <= cut else 0.0
+def ndcg_of_ranks(ranks: Collection[int], *, cut: int = 10) -> float:
+    """nDCG@cut of one query whose relevant documents (grade 1, at least one) stand at `ranks`, counted from 1."""
+    gain = sum(1 / math.log2(1 + rank) for rank in ranks if rank <= cut)
+    return gain / sum(1 / math.log2(1 + rank) for rank in range(1, min(cut, len(ranks)) + 1))
 
 
-def reciprocal_rank(rank: int, *, cut: int = 10) -> float:
-    """MRR@cut of one query."""
-    return 1 / rank if rank <= cut else 0.0
+def reciprocal_rank(ranks: Collection[int], *, cut: int = 10) -> float:
+    """MRR@cut of one query: 1 / rank of the first relevant document, 0 beyond the cut."""
+    first = min(ranks)
+    return 1 / first if first <= cut else 0.0

@@ -88,6 +88,8 @@ class RequestTally:
     known_cost: float = 0.0  # of the requests whose price is known
     prompt_tokens: int = 0
     completion_tokens: int = 0
+    attempts: int = 0  # requests that left, repeats included
+    received: int = 0  # replies stored
     received_times: tuple[str, ...] = ()  # of the newest replies, oldest first
 
     @property

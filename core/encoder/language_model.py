@@ -77,11 +77,9 @@ def load_base(folder: str, *, dtype: torch.dtype) -> tuple[Any, Any]:
         ModelNotFound: no such folder or id, or no network.
         ModelUnusable: files transformers cannot use.
     """
-    with _translated(folder):
+    with quiet_loading(folder):
         from transformers import AutoModel, AutoTokenizer
-        from transformers.utils import logging
 
-        logging.disable_progress_bar()
         tokenizer = AutoTokenizer.from_pretrained(folder, trust_remote_code=False)
         model = AutoModel.from_pretrained(folder, dtype=dtype, attn_implementation="sdpa", use_safetensors=True, trust_remote_code=False)
     return model, tokenizer
@@ -100,7 +98,7 @@ def with_adapter(model: Any, spec: EncoderSpec) -> Any:
         raise ModelNotFound(f"There is no adapter in {folder}.", hint="The run may not have saved one yet; see its page.")
     if spec.adapter_hash and sha256_of(weights) != spec.adapter_hash:
         raise ModelUnusable(f"The adapter in {folder} was changed since its run ended.", hint="Resume or repeat the run.")
-    with _translated(str(folder)):
+    with quiet_loading(str(folder)):
         from peft import PeftModel
 
         tuned = PeftModel.from_pretrained(model, folder)
@@ -110,7 +108,15 @@ def with_adapter(model: Any, spec: EncoderSpec) -> Any:
 
 
 @contextmanager
-def _translated(name: str) -> Iterator[None]:
+def quiet_loading(name: str) -> Iterator[None]:
+    """Load something with transformers: no bars on the terminal, errors of ours.
+
+    Raises:
+        ModelNotFound, ModelUnusable: in place of whatever the library raised.
+    """
+    from transformers.utils import logging
+
+    logging.disable_progress_bar()
     try:
         yield
     except OSError as error:

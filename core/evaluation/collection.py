@@ -42,7 +42,8 @@ class HeldoutCollection:
 def heldout_collection(examples: Iterable[Example]) -> HeldoutCollection:
     """Build the test from the held-out examples among `examples`; texts of the training side never enter.
 
-    Texts equal after `normalise` are one document, so a label that is right for many queries is relevant for each of them. Equal queries of one task are one
+    Texts equal after `normalise` are one document, so a label that is right for many queries is relevant for each of them. Equal queries
+    of one task are one
     query with several relevant documents; the negatives of all queries are in the corpus too.
 
     Raises:
@@ -65,9 +66,7 @@ def heldout_collection(examples: Iterable[Example]) -> HeldoutCollection:
             relevant[query_id].append(answer)
         if example.texts.negative:
             _enter(documents, example.texts.negative)
-    queries = tuple(
-        TestQuery(i, e.texts.query, e.task, e.group, e.language, tuple(relevant[i]), e.triple_id) for i, e in first.items()
-    )
+    queries = tuple(TestQuery(i, e.texts.query, e.task, e.group, e.language, tuple(relevant[i]), e.triple_id) for i, e in first.items())
     return HeldoutCollection(queries, tuple(documents.values()), tuple(dict.fromkeys(e.task for e in heldout)))
 
 

@@ -162,7 +162,8 @@ class EvaluationDesk:
             if trained_on and trained_on not in sources:
                 sources[trained_on] = f"data of {self._systems.label(name)} ({self._versions.get(trained_on).name})"
         return [
-            {"with": label} | asdict(overlap_with(collection, self._versions.examples(source, Split.TRAIN))) for source, label in sources.items()
+            {"with": label} | asdict(overlap_with(collection, self._versions.examples(source, Split.TRAIN)))
+            for source, label in sources.items()
         ]
 
 

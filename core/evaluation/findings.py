@@ -60,7 +60,8 @@ def by_attribute(collection: HeldoutCollection, found: Found, attribute: str, *,
             "name": value,
             "queries": len(rows),
             "systems": {
-                name: {m: asdict(score_of(scored.scores[m][rows], samples=samples, seed=seed)) for m in METRICS} for name, scored in found.items()
+                name: {m: asdict(score_of(scored.scores[m][rows], samples=samples, seed=seed)) for m in METRICS}
+                for name, scored in found.items()
             },
         }
         for value, rows in sorted(rows_of.items(), key=lambda item: (-len(item[1]), item[0]))
@@ -98,7 +99,8 @@ def query_table(collection: HeldoutCollection, found: Found) -> list[dict[str, A
         {"id": query.id, "triple_id": query.triple_id, "group": query.group.value, "language": query.language, "task": query.task}
         | {
             "systems": {
-                name: {"rank": scored.ranks[i]} | {m: round(float(scored.scores[m][i]), 6) for m in METRICS} for name, scored in found.items()
+                name: {"rank": scored.ranks[i]} | {m: round(float(scored.scores[m][i]), 6) for m in METRICS}
+                for name, scored in found.items()
             }
         }
         for i, query in enumerate(collection.queries)

@@ -18,18 +18,20 @@ BLOCK = 256  # queries whose similarities are in memory at once
 
 @dataclass(frozen=True, slots=True)
 class RankedQueries:
-    """For each query: ids of the best documents, best first (at most 100), and the rank of its best relevant document in the whole corpus."""
+    """For each query.
+
+    Ids of the best documents, best first (at most 100), and the rank of its best relevant document in the whole corpus.
+    """
 
     top: dict[str, list[str]]
     first_relevant: dict[str, int]
 
 
-def rank_corpus(
-    similarities_of: Mapping[str, NDArray[np.floating]], documents: Sequence[str], qrels: Qrels
-) -> RankedQueries:
+def rank_corpus(similarities_of: Mapping[str, NDArray[np.floating]], documents: Sequence[str], qrels: Qrels) -> RankedQueries:
     """Rank all documents for each query. `similarities_of` maps a query id to an array of shape (documents,).
 
-    Ties break by document id, ids are hashes of texts: a model that gives all documents one similarity gets an order that knows nothing of the answer.
+    Ties break by document id, ids are hashes of texts: a model that gives all documents one similarity gets an order that knows nothing
+    of the answer.
     """
     by_id = np.argsort(np.array(documents), kind="stable")
     ids = [documents[i] for i in by_id]
@@ -62,7 +64,8 @@ def rank_by_vectors(
 def scores_per_query(ranked: RankedQueries, qrels: Qrels, query_ids: Sequence[str]) -> dict[str, NDArray[np.float64]]:
     """Metric -> values in the order of `query_ids`, shape (queries,), each in [0, 1].
 
-    trec_eval sorts by score and, on equal scores, by document id from Z to A; it is given descending ranks, so our order (ties from A to Z) holds.
+    trec_eval sorts by score and, on equal scores, by document id from Z to A; it is given descending ranks, so our order (ties from A to
+    Z) holds.
     """
     import pytrec_eval
 

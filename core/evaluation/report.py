@@ -50,7 +50,8 @@ def as_html(report: dict[str, Any]) -> str:
     title = f"Evaluation on {version['name']}"
     parts = [
         f"<h1>{escape(title)}</h1>",
-        f"<p>{report['queries']} held-out queries of {report['tasks']} tasks, each ranked against all {report['documents']} held-out documents. "
+        f"<p>{report['queries']} held-out queries of {report['tasks']} tasks, each ranked against all "
+        f"{report['documents']} held-out documents. "
         f"<span class=small>{escape(report['created_at'])} · job {escape(report['job'])}</span></p>",
         "<h2>Scores</h2>",
         _scores(report),
@@ -93,7 +94,10 @@ def _label(report: dict[str, Any], system: str) -> str:
 
 
 def _scores(report: dict[str, Any]) -> str:
-    rows = [[_label(report, s), *(_score(facts[m]) for m in NAMES), str(facts["ndcg_at_10"]["queries"])] for s, facts in report["systems"].items()]
+    rows = [
+        [_label(report, s), *(_score(facts[m]) for m in NAMES), str(facts["ndcg_at_10"]["queries"])]
+        for s, facts in report["systems"].items()
+    ]
     note = "<p class=small>Mean over queries and its 95 % bootstrap interval.</p>"
     return _table(["System", *NAMES.values(), "queries"], rows) + note
 
@@ -112,7 +116,8 @@ def _intervals(report: dict[str, Any]) -> str:
             f'<circle cx="{mean:.1f}" cy="{y}" r="5" fill="var(--mark)"/>'
         )
     ticks = "".join(
-        f'<text x="{220 + 560 * t}" y="{height - 4}" text-anchor="middle" font-size="11" fill="currentColor">{t:g}</text>' for t in (0, 0.25, 0.5, 0.75, 1)
+        f'<text x="{220 + 560 * t}" y="{height - 4}" text-anchor="middle" font-size="11" fill="currentColor">{t:g}</text>'
+        for t in (0, 0.25, 0.5, 0.75, 1)
     )
     return f'<svg viewBox="0 0 800 {height}" role="img" aria-label="nDCG@10 of each system with its interval">{"".join(lines)}{ticks}</svg>'
 
@@ -153,7 +158,7 @@ def _moved(report: dict[str, Any], moved: dict[str, Any]) -> str:
     for word, kind in (("improved", "good"), ("hurt", "bad")):
         items = "".join(
             f'<details><summary><span class="{kind}">{q["change"]:+.3f}</span> rank {q["rank_before"]} → {q["rank_after"]}: '
-            f'{escape(q["query"][:160])}</summary><p class=small>{escape(q["group"])} · {escape(q["language"])} · {escape(q["task"])}</p>'
+            f"{escape(q['query'][:160])}</summary><p class=small>{escape(q['group'])} · {escape(q['language'])} · {escape(q['task'])}</p>"
             f"<p><b>Positive</b></p><p class=text>{escape(q['positive'])}</p>"
             f"<p><b>First before</b></p><p class=text>{escape(q['first_before'])}</p>"
             f"<p><b>First after</b></p><p class=text>{escape(q['first_after'])}</p></details>"
@@ -165,7 +170,9 @@ def _moved(report: dict[str, Any], moved: dict[str, Any]) -> str:
 
 def _geometry(report: dict[str, Any]) -> str:
     rows = [
-        [_label(report, s), *(f"{facts['geometry'][k]:.3f}" for k, _, _ in GEOMETRY)] for s, facts in report["systems"].items() if facts["geometry"]
+        [_label(report, s), *(f"{facts['geometry'][k]:.3f}" for k, _, _ in GEOMETRY)]
+        for s, facts in report["systems"].items()
+        if facts["geometry"]
     ]
     notes = "".join(f"<li>{name}: {meaning}.</li>" for _, name, meaning in GEOMETRY)
     return _table(["System", *(name for _, name, _ in GEOMETRY)], rows) + f"<ul class=small>{notes}</ul>"

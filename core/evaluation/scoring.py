@@ -60,7 +60,7 @@ def score_encoder(collection: HeldoutCollection, encoder: TextEncoder, *, seed: 
 
 def score_words(collection: HeldoutCollection, *, done: Progress = lambda _: None) -> SystemScores:
     """Rank by BM25."""
-    index = LexicalIndex.build([d.text for d in collection.documents])
+    index = LexicalIndex.build(collection.documents)
     similarities: dict[str, NDArray[np.floating[Any]]] = {}
     for query in collection.queries:
         similarities[query.id] = index.scores(query.text)

@@ -36,7 +36,8 @@ def bootstrap_interval(values: NDArray[np.float64], *, samples: int = 2000, seed
 def permutation_p(differences: NDArray[np.float64], *, seed: int = 0, permutations: int = PERMUTATIONS) -> float:
     """Two-sided paired permutation test of "the mean difference is 0".
 
-    Under the null each query's difference could as well have the other sign. All sign patterns are counted where they are few; else random ones, with the
+    Under the null each query's difference could as well have the other sign. All sign patterns are counted where they are few; else
+    random ones, with the
     observed pattern counted among them so that p is never 0.
     """
     moved = differences[np.abs(differences) > EQUAL]

@@ -20,7 +20,9 @@ def nearest(vectors: NDArray[np.float32], count: int = NEIGHBOURS) -> NDArray[np
         similarities = vectors[start : start + BLOCK] @ vectors.T  # (block, n)
         rows = np.arange(len(similarities))
         similarities[rows, start + rows] = -np.inf
-        found[start : start + BLOCK] = np.argsort(-similarities, axis=1, kind="stable")[:, :count]
+        best = np.sort(np.argpartition(-similarities, count - 1, axis=1)[:, :count], axis=1)  # the nearest, by row number
+        order = np.argsort(-np.take_along_axis(similarities, best, axis=1), axis=1, kind="stable")
+        found[start : start + BLOCK] = np.take_along_axis(best, order, axis=1)
     return found
 
 
@@ -31,8 +33,9 @@ def neighbour_change(before: NDArray[np.int64], after: NDArray[np.int64]) -> NDA
     return 1 - shared / np.maximum(together, 1)
 
 
-def margins(
-    queries: NDArray[np.float32], positives: NDArray[np.float32], negatives: NDArray[np.float32]
-) -> NDArray[np.float64]:
-    """Similarity of query and positive less similarity of query and negative, of paired unit vectors (n, d); below 0 the negative is nearer."""
+def margins(queries: NDArray[np.float32], positives: NDArray[np.float32], negatives: NDArray[np.float32]) -> NDArray[np.float64]:
+    """Similarity of query and positive less similarity of query and negative, of paired unit vectors (n, d).
+
+    Below 0 the negative is nearer.
+    """
     return np.einsum("ij,ij->i", queries, positives - negatives, dtype=np.float64)

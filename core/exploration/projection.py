@@ -7,35 +7,40 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from core.domain.plans import MapPlan
+
 SMALLEST_FOR_UMAP = 12  # below this its neighbour graph says nothing; principal components do
 Layout = NDArray[np.float64]  # (n, 2), centred, of unit spread
 
 
-def project(vectors: NDArray[np.float32], *, neighbours: int = 15, min_distance: float = 0.1, seed: int = 0, start: Layout | None = None) -> Layout:
-    """Layout of unit vectors (n, d). Equal input and seed give an equal layout; `start` is where the points begin."""
+def project(vectors: NDArray[np.float32], plan: MapPlan, *, start: Layout | None = None) -> Layout:
+    """Layout of unit vectors (n, d). Equal vectors and plan give an equal layout; `start` is where the points begin."""
     if len(vectors) < SMALLEST_FOR_UMAP:
         return standardised(principal_components(vectors))
     import umap  # seconds to import: only a map's own process pays
 
     reducer: Any = umap.UMAP(
         n_components=2,
-        n_neighbors=min(neighbours, len(vectors) - 1),
-        min_dist=min_distance,
+        n_neighbors=min(plan.neighbours, len(vectors) - 1),
+        min_dist=plan.min_distance,
         metric="cosine",
         init=10 * standardised(principal_components(vectors) if start is None else start),
-        random_state=seed,
+        random_state=plan.seed,
         n_jobs=1,  # a seed and several threads exclude each other
     )
     return standardised(np.asarray(reducer.fit_transform(vectors), dtype=np.float64))
 
 
-def project_beside(vectors: NDArray[np.float32], first: Layout, *, neighbours: int = 15, min_distance: float = 0.1, seed: int = 0) -> Layout:
+def project_beside(vectors: NDArray[np.float32], first: Layout, plan: MapPlan) -> Layout:
     """Layout of another model's vectors of the same texts: started from `first`, then turned and mirrored onto it."""
-    return aligned(project(vectors, neighbours=neighbours, min_distance=min_distance, seed=seed, start=first), first)
+    return aligned(project(vectors, plan, start=first), first)
 
 
 def aligned(layout: Layout, onto: Layout) -> Layout:
-    """Rotate or mirror `layout` so that its points lie as near as can be to those of `onto` (orthogonal Procrustes); distances stay as they are."""
+    """Rotate or mirror `layout` so that its points lie as near as can be to those of `onto` (orthogonal Procrustes).
+
+    Distances stay as they are.
+    """
     left, _, right = np.linalg.svd(layout.T @ onto)
     return layout @ (left @ right)
 

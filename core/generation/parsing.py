@@ -51,11 +51,7 @@ def read_object(reply: ChatReply) -> Reading:
     if not reply.text.strip():
         return Reading(reason="empty", detail=REASONS["empty"])
     body = _object_in(reply.text)
-    if body is None:
-        return Reading(reason="not_json", detail=REASONS["not_json"])
-    if not body.rstrip().endswith("}"):  # some servers say "stop" for a reply that was cut off
-        return Reading(reason="length", detail="The JSON object has no end: the reply was cut off although the endpoint says it was complete.")
-    return _decoded(body)
+    return Reading(reason="not_json", detail=REASONS["not_json"]) if body is None else _decoded(body)
 
 
 def read_example(group: TaskGroup, reply: ChatReply) -> tuple[Texts | None, Reading]:
@@ -106,33 +102,48 @@ def _bare_list(reply: ChatReply) -> Reading:
 
 
 def _object_in(text: str) -> str | None:
+    """From the first brace on, out of its fence if it has one."""
     fenced = FENCE.search(text)
     body = fenced.group(1) if fenced and "{" in fenced.group(1) else text
     start = body.find("{")
-    if start < 0:
-        return None
-    end = body.rfind("}")
-    return body[start : end + 1] if end > start and not _continues(body[end + 1 :]) else body[start:]
-
-
-def _continues(rest: str) -> bool:
-    """Whether text after the last brace still belongs to the JSON (then it was cut off) and is not closing prose."""
-    return rest.lstrip().startswith((",", "]", '"'))
+    return body[start:] if start >= 0 else None
 
 
 def _decoded(body: str) -> Reading:
-    repaired = False
     try:
-        value, _ = json.JSONDecoder(strict=False).raw_decode(body)
+        value, _ = json.JSONDecoder(strict=False).raw_decode(body)  # strict=False: raw newlines inside texts
+        return _object(value)
     except (ValueError, RecursionError):
-        repaired = True
-        try:
-            value = json_repair.loads(body, skip_json_loads=True)
-        except (ValueError, RecursionError) as error:
-            return Reading(reason="not_json", detail=f"{REASONS['not_json']} ({error})"[:200])
+        pass
+    if _has_no_end(body):  # some servers say "stop" for a reply that was cut off
+        return Reading(reason="length", detail="The JSON object has no end: the reply was cut off although the endpoint calls it complete.")
+    try:
+        return _object(json_repair.loads(body[: body.rfind("}") + 1], skip_json_loads=True), repaired=True)
+    except (ValueError, RecursionError) as error:
+        return Reading(reason="not_json", detail=f"{REASONS['not_json']} ({error})"[:200])
+
+
+def _object(value: object, *, repaired: bool = False) -> Reading:
     if not isinstance(value, dict) or not value:
         return Reading(reason="not_json", detail=REASONS["not_json"])
     return Reading(value, repaired=repaired)
+
+
+def _has_no_end(body: str) -> bool:
+    """Whether broken JSON was cut off: it neither ends with a brace nor closes one before the prose that follows."""
+    if body.rstrip().endswith("}"):
+        return False
+    depth, quoted, escaped = 0, False, False
+    for character in body:
+        if quoted:
+            quoted, escaped = (character != '"' or escaped), (character == "\\" and not escaped)
+        elif character == '"':
+            quoted = True
+        elif character in "{}":
+            depth += 1 if character == "{" else -1
+            if depth == 0:
+                return False
+    return True
 
 
 def _clean_task(text: str) -> str:

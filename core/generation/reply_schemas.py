@@ -10,7 +10,8 @@ from core.domain.languages import LANGUAGES
 from core.domain.triple import SlotValue
 
 CHARACTERS_A_WORD = 7.0  # English letters with the space, generously
-BOUNDED_WORDS = 60  # the embedded teacher writes slowly: documents are held to about this many words however many were asked
+SHORT_WORDS = 30  # a field asked to be shorter than this gets a maximum; longer ones are ended at a sentence by the teacher itself
+BOUNDED_WORDS = 100  # about what the embedded teacher writes at most, however much was asked
 LENGTHS = {"less than 10": 10, "at least 10": 20, "at least 50": 60, "at least 100": 110, "at least 200": 210}
 
 
@@ -20,8 +21,8 @@ def example_schema(group: TaskGroup, slots: Mapping[str, SlotValue], *, bounded:
     Args:
         group: Decides the fields.
         slots: Decide how long each field may get, where bounded.
-        bounded: Put minLength and maxLength on the texts. Only for the embedded teacher, whose decoding is held to the schema: a small model
-            otherwise rambles to the token limit. Hosted APIs refuse these words in strict schemas.
+        bounded: Put minLength and maxLength on the texts. Only for the embedded teacher, whose decoding is held to the schema:
+            a small model otherwise rambles to the token limit. Hosted APIs refuse these words in strict schemas.
     """
     facts = GROUPS[group]
     properties: dict[str, Any] = {}
@@ -34,7 +35,7 @@ def task_list_schema(count: int, *, bounded: bool = False) -> dict[str, Any]:
     """Schema of a brainstorm reply: `{"tasks": [{"task", "topic"}, …]}`."""
     item = _object(
         {
-            "task": {"type": "string", **({"minLength": 30, "maxLength": 220} if bounded else {})},
+            "task": {"type": "string", **({"minLength": 30} if bounded else {})},
             "topic": {"type": "string", **({"minLength": 3, "maxLength": 30} if bounded else {})},
         }
     )
@@ -61,8 +62,8 @@ def _bounds(group: TaskGroup, name: str, slots: Mapping[str, SlotValue]) -> dict
     target = slots.get("tgt_lang") if name != GROUPS[group].query_field else None
     language = LANGUAGES.get(str(target or slots.get("language") or slots.get("src_lang")))
     size = (language.characters_a_word if language else None) or CHARACTERS_A_WORD
-    most = max(24, round(words * size * 1.5))
-    return {"minLength": max(2, round(most * 0.15)), "maxLength": most}
+    least = max(2, round(words * size * 0.25))
+    return {"minLength": least} if words >= SHORT_WORDS else {"minLength": least, "maxLength": max(24, round(words * size * 1.5))}
 
 
 def _object(properties: dict[str, Any]) -> dict[str, Any]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
+from pathlib import Path
 from random import Random
 
 from core.domain.groups import GROUPS, TaskGroup
@@ -36,21 +37,9 @@ VALUES: dict[TaskGroup, dict[str, tuple[SlotValue, ...]]] = {
     TaskGroup.BITEXT: {"unit": _UNITS, "high_score": (4, 4.5, 5), "low_score": (1.5, 2, 2.5), "difficulty": _SCHOOL_LEVELS},
 }
 
-# Our own list of subjects: with no topics given, each brainstorm request is sent with three of them, because one fixed prompt repeats itself
-# (SPEED, arXiv 2410.18634, seeds with Open Directory topics for the same reason).
-TOPICS = tuple(
-    """
-    agriculture, air travel, animal care, architecture, astronomy, banking, beekeeping, bicycle repair, biology, building regulations, chemistry,
-    childcare, climate, coins and stamps, construction, cooking, customer support, cybersecurity, dance, data analysis, dentistry, disability
-    services, disaster relief, ecology, economics, education, elections, electrical work, emergency medicine, energy, engineering, ethics, family
-    history, fashion, film, fire safety, fishing, food safety, forestry, games, gardening, geology, history, home repair, human rights, immigration,
-    insurance, job search, journalism, labour law, languages, libraries, logistics, machine learning, manufacturing, maps, marine life, mathematics,
-    mental health, meteorology, mining, museums, music, nutrition, occupational safety, patents, pharmacy, philosophy, photography, physics,
-    plumbing, poetry, postal services, privacy, programming, public transport, radio, real estate, recycling, religion, retail, robotics, sailing,
-    scientific papers, shipping, social work, software bugs, sports, statistics, taxation, telecommunications, textiles, theatre, tourism, toys,
-    translation, vehicle repair, veterinary medicine, water supply, wine, woodworking
-    """.replace("\n", " ").split(",")
-)
+# Our own list of subjects. With no topics given, each brainstorm request is sent with three of them, because one fixed prompt
+# repeats itself (SPEED, arXiv 2410.18634, seeds with Open Directory topics for the same reason).
+TOPICS = tuple((Path(__file__).parent / "templates" / "topics.txt").read_text(encoding="utf-8").split("\n")[:-1])
 TOPICS_A_REQUEST = 3
 
 

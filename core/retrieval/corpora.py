@@ -50,6 +50,7 @@ class CorpusShelf:
     def __init__(self, store: CorpusStore, versions: Versions) -> None:
         self._store = store
         self._versions = versions
+        self._version_corpora: dict[str, Corpus] = {}  # versions never change, so their corpora are counted once
 
     def find(self) -> list[Corpus]:
         """Demo first, then imported corpora by age, then dataset versions as they are listed."""
@@ -92,11 +93,17 @@ class CorpusShelf:
     def version_corpus(self, version_id: str) -> Corpus:
         """Positives and negatives of a dataset version, both splits, each text once."""
         version = self._version(version_id)
-        passages = version_documents(self._versions.examples(version.id))
-        source = f"positives and hard negatives of dataset version {version.name}"
-        return Corpus(
-            f"{VERSION_PREFIX}{version.id}", f"Version {version.name}", source, len(passages), content_hash_of(passages), version.created_at
-        )
+        if version.id not in self._version_corpora:
+            passages = version_documents(self._versions.examples(version.id))
+            self._version_corpora[version.id] = Corpus(
+                id=f"{VERSION_PREFIX}{version.id}",
+                name=f"Version {version.name}",
+                source=f"positives and hard negatives of dataset version {version.name}",
+                documents=len(passages),
+                content_hash=content_hash_of(passages),
+                created_at=version.created_at,
+            )
+        return self._version_corpora[version.id]
 
     def import_corpus(self, name: str, content: bytes | Path, file_format: str | None = None, *, replace: bool = False) -> ImportedCorpus:
         """Store the documents of a file as a corpus. Good rows are kept, bad ones are reported with their line.
@@ -114,10 +121,19 @@ class CorpusShelf:
         corpus_id = _id_of(name)
         if not replace and any(c.name == name.strip() or c.id == corpus_id for c in self._store.find()):
             raise BadInput(f"There is a corpus named {name.strip()} already.", hint="Choose another name, or replace it.")
-        data, origin = _bytes_of(content)
+        data, path_name = _bytes_of(content)
+        origin = origin or path_name
         read = read_documents(data, file_format or format_of(origin or ""))
         corpus = self._store.add(corpus_id, name.strip(), f"imported from {origin or 'an upload'}", read.documents)
         return ImportedCorpus(corpus, read.bad, read.duplicates)
+
+    def import_upload(self, name: str, filename: str, data: bytes, *, replace: bool = False) -> ImportedCorpus:
+        """`import_corpus` of a file that a browser sent; its format is told by the end of its name."""
+        return self.import_corpus(name, data, format_of(filename), replace=replace, origin=filename)
+
+    def versions(self) -> Sequence[DatasetVersion]:
+        """Dataset versions, as their store lists them."""
+        return self._versions.list()
 
     def _version(self, version_id: str) -> DatasetVersion:
         return self._versions.get(version_id)

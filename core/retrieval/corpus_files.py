@@ -76,7 +76,9 @@ def read_documents(data: bytes, file_format: str) -> ReadDocuments:
         raise BadInput(f"{file_format} is no known format.", hint=f"Use one of: {', '.join(FORMATS)}.")
     if not found.documents:
         reasons = "; ".join(f"line {row.line}: {row.reason}" for row in found.bad[:3]) or "it is empty"
-        raise BadRows(f"The file has no usable document ({reasons}).", hint="Each row needs a non-empty `text`; `_id` and `title` are optional.")
+        raise BadRows(
+            f"The file has no usable document ({reasons}).", hint="Each row needs a non-empty `text`; `_id` and `title` are optional."
+        )
     return found
 
 
@@ -119,7 +121,9 @@ def _table_rows(text: str, separator: str) -> Iterator[Row | BadRow]:
         if header is None:
             header = [cell.strip().lower() for cell in cells]
             if not set(TEXT_COLUMNS) & set(header):
-                raise BadInput(f"No column holds the text: {', '.join(header)[:200]}.", hint=f"Name one column {' or '.join(TEXT_COLUMNS[:3])}.")
+                raise BadInput(
+                    f"No column holds the text: {', '.join(header)[:200]}.", hint=f"Name one column {' or '.join(TEXT_COLUMNS[:3])}."
+                )
         elif any(cell.strip() for cell in cells):
             if len(cells) != len(header):
                 yield BadRow(start, f"{len(cells)} cells where the header has {len(header)}")

@@ -1,7 +1,7 @@
 """The demo corpus: the Python documentation that every interpreter carries, cut into passages.
 
-Language reference from `pydoc_data.topics`, the rest from docstrings of the modules listed here. The list is explicit because importing some
-modules of the standard library does things (antigravity opens a browser, this prints, turtle and idlelib want a screen).
+Language reference from `pydoc_data.topics`, the rest from docstrings of the modules listed here. The list is explicit: importing some
+modules does things (antigravity opens a browser, this prints, turtle and idlelib want a screen).
 """
 
 from __future__ import annotations
@@ -18,23 +18,18 @@ from core.domain.ranking import Document, document_of
 from core.retrieval.passages import FEWEST_WORDS, MOST_WORDS, TARGET_WORDS, count_words, cut_into_passages
 
 MODULES = (
-    "abc", "argparse", "array", "ast", "asyncio", "base64", "bdb", "bisect", "builtins", "bz2", "calendar", "cmath", "cmd", "code", "codecs",
-    "collections", "collections.abc", "colorsys", "concurrent.futures", "configparser", "contextlib", "contextvars", "copy", "copyreg", "csv",
-    "dataclasses", "datetime", "decimal", "difflib", "dis", "doctest", "email", "email.header", "email.message", "email.policy", "email.utils",
-    "enum", "errno", "faulthandler", "filecmp", "fileinput", "fnmatch", "fractions", "ftplib", "functools", "gc", "getopt", "getpass", "gettext",
-    "glob", "graphlib", "gzip", "hashlib", "heapq", "hmac", "html", "html.parser", "http.client", "http.cookies", "http.server", "imaplib",
-    "importlib", "importlib.abc", "importlib.metadata", "importlib.resources", "inspect", "io", "ipaddress", "itertools", "json", "keyword",
-    "linecache", "locale", "logging", "logging.config", "logging.handlers", "lzma", "mailbox", "marshal", "math", "mimetypes", "mmap",
-    "multiprocessing", "multiprocessing.pool", "multiprocessing.shared_memory", "numbers", "operator", "optparse", "os", "os.path", "pathlib",
-    "pdb", "pickle", "pickletools", "pkgutil", "platform", "plistlib", "poplib", "pprint", "profile", "pstats", "py_compile", "queue", "quopri",
-    "random", "re", "reprlib", "sched", "secrets", "select", "selectors", "shelve", "shlex", "shutil", "signal", "smtplib", "socket",
-    "socketserver", "sqlite3", "ssl", "stat", "statistics", "string", "stringprep", "struct", "subprocess", "symtable", "sys", "sysconfig",
-    "tarfile", "tempfile", "textwrap", "threading", "time", "timeit", "token", "tokenize", "tomllib", "trace", "traceback", "tracemalloc",
-    "types", "typing", "unicodedata", "unittest", "unittest.mock", "urllib.error", "urllib.parse", "urllib.request", "urllib.robotparser",
-    "uuid", "warnings", "wave", "weakref", "wsgiref.simple_server", "wsgiref.util", "xml.dom.minidom", "xml.etree.ElementTree", "xml.sax",
-    "xmlrpc.client", "zipapp", "zipfile", "zipimport", "zlib", "zoneinfo",
+    "abc", "argparse", "array", "asyncio", "base64", "bisect", "builtins", "calendar", "cmath", "collections", "collections.abc",
+    "concurrent.futures", "contextlib", "contextvars", "copy", "csv", "dataclasses", "datetime", "email", "email.utils", "enum",
+    "fnmatch", "fractions", "functools", "gc", "getpass", "gettext", "glob", "graphlib", "gzip", "hashlib", "heapq", "hmac", "html",
+    "html.parser", "itertools", "json", "logging", "math", "mimetypes", "multiprocessing", "numbers", "operator", "os", "os.path",
+    "pathlib", "pickle", "pprint", "queue", "random", "re", "reprlib", "secrets", "shelve", "shlex", "shutil", "signal", "socket",
+    "sqlite3", "statistics", "string", "struct", "subprocess", "sys", "sysconfig", "tempfile", "textwrap", "threading", "time",
+    "timeit", "tomllib", "tracemalloc", "types", "typing", "unicodedata", "urllib.error", "urllib.parse", "urllib.request",
+    "warnings", "weakref", "zipfile", "zlib", "zoneinfo",
 )  # fmt: skip
 SOURCE = "Python {version} documentation inside the interpreter: language reference and docstrings of the standard library"
+
+MOST_OF_A_DOCSTRING = 2  # passages
 
 _UNDERLINE = re.compile(r"^(\*{3,}|={3,}|-{3,}|~{3,})$", re.MULTILINE)
 
@@ -87,7 +82,8 @@ def _docstrings() -> Iterator[tuple[str, str]]:
 
 
 def _long_enough(text: str) -> list[str]:
-    return [p for p in cut_into_passages(text) if count_words(p) >= FEWEST_WORDS]
+    """The first passages: what comes later in a long docstring is mostly examples and tables of constants."""
+    return [p for p in cut_into_passages(text) if count_words(p) >= FEWEST_WORDS][:MOST_OF_A_DOCSTRING]
 
 
 def _joined(entries: list[str]) -> Iterator[str]:
@@ -133,7 +129,8 @@ def _methods(owner: type, title: str) -> Iterator[tuple[str, str]]:
 def _belongs(value: Any, name: str) -> bool:
     home = getattr(value, "__module__", None) or name
     root = name.partition(".")[0]
-    return home.lstrip("_").partition(".")[0] == root or home in {"builtins", "posix", "posixpath", "genericpath"} and root in {"builtins", "os"}
+    built_in = root in {"builtins", "os"} and home in {"builtins", "posix", "posixpath", "genericpath"}
+    return built_in or home.lstrip("_").partition(".")[0] == root
 
 
 def _docstring(value: Any) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -19,6 +20,7 @@ from core.domain.encoder import Role
 from core.domain.ranking import Ranking
 from core.errors import ServiceUnavailable
 from core.jobs.processes import kill_group
+from core.retrieval.requests import MOST_TEXTS
 from core.retrieval.service_file import LOG, START_LOCK, ServiceAddress, live_address
 from core.retrieval.wire import error_of, ranking_of
 from core.settings import PROJECT_FOLDER, Settings
@@ -46,6 +48,7 @@ class ModelService:
             *(sys.executable, "-m", "core", "serve", "--workspace", str(settings.workspace)),
             *("--idle-minutes", str(settings.service_idle_minutes)),
         ]  # fmt: skip
+        self._starting: subprocess.Popen[bytes] | None = None
         self._http = httpx.Client(timeout=httpx.Timeout(ANSWER_SECONDS, connect=2.0), trust_env=False)
 
     def ready(self) -> bool:
@@ -68,8 +71,10 @@ class ModelService:
             with FileLock(self._settings.workspace / START_LOCK, timeout=max(0.0, wait_seconds)):
                 if self.ready():
                     return
-                process = self._launch()
-                self._wait(process, limit)
+                if self._starting is None or self._starting.poll() is not None:  # else ours is still on its way
+                    self._starting = self._launch()
+                if wait_seconds > 0:
+                    self._wait(self._starting, limit)
         except Timeout as error:
             if wait_seconds and not self.ready():
                 raise ServiceUnavailable("Another process has been starting the model service for too long.", hint=SEE_LOG) from error
@@ -80,12 +85,13 @@ class ModelService:
         Raises:
             NotFound, ModelError, ServiceUnavailable: with what to do.
         """
-        if not texts:
-            return np.zeros((0, 0), dtype=np.float32)
-        body = {"model": system, "input": list(texts), "role": role.value, "task": task, "encoding_format": "base64"}
-        reply = self._post("/v1/embeddings", body)
-        rows = [np.frombuffer(base64.b64decode(item["embedding"]), dtype="<f4") for item in reply["data"]]
-        return np.stack(rows).astype(np.float32)
+        rows: list[NDArray[np.float32]] = []
+        for start in range(0, len(texts), MOST_TEXTS):
+            part = list(texts[start : start + MOST_TEXTS])
+            body = {"model": system, "input": part, "role": role.value, "task": task, "encoding_format": "base64"}
+            reply = self._post("/v1/embeddings", body)
+            rows += [np.frombuffer(base64.b64decode(item["embedding"]), dtype="<f4") for item in reply["data"]]
+        return np.stack(rows).astype(np.float32) if rows else np.zeros((0, 0), dtype=np.float32)
 
     def chat(self, request: ChatRequest) -> ChatReply:
         """Ask the embedded teacher.
@@ -158,8 +164,10 @@ class ModelService:
     def _post(self, path: str, body: dict[str, Any]) -> dict[str, Any]:
         """One request; a service that went away between two of them is started again, once."""
         for attempt in (1, 2):
-            self.ensure_started()
-            address = live_address(self._settings.workspace)
+            address = live_address(self._settings.workspace) if attempt == 1 else None
+            if address is None:
+                self.ensure_started()
+                address = live_address(self._settings.workspace)
             if address is None:
                 continue
             try:
@@ -182,7 +190,7 @@ class ModelService:
     def _launch(self) -> subprocess.Popen[bytes]:
         with translated_errors(), (self._settings.workspace / LOG).open("ab") as log:
             # Like a job: a session of its own, and a file that, unlike a pipe, never fills and blocks it.
-            return subprocess.Popen(  # noqa: S603 - our own interpreter and arguments
+            process = subprocess.Popen(  # noqa: S603 - our own interpreter and arguments
                 self._command,
                 stdin=subprocess.DEVNULL,
                 stdout=log,
@@ -191,6 +199,8 @@ class ModelService:
                 cwd=PROJECT_FOLDER,
                 env=dict(self._environment()) if self._environment else None,
             )
+        threading.Thread(target=process.wait, daemon=True).start()  # collects the zombie while we live
+        return process
 
     def _wait(self, process: subprocess.Popen[bytes], limit: float) -> None:
         while time.monotonic() < limit:
@@ -200,8 +210,6 @@ class ModelService:
             if process.poll() not in (None, 0):
                 raise ServiceUnavailable(f"The model service ended at once (exit status {process.returncode}).", hint=SEE_LOG)
             time.sleep(0.1)
-        if limit > time.monotonic() - 0.001 or self.ready():
-            return
         raise ServiceUnavailable("The model service does not answer.", hint=SEE_LOG)
 
 

@@ -56,7 +56,7 @@ class SystemCatalogue:
             raise NotFound("BM25 compares words and has no vectors.", hint="Choose raw, baseline or a tuned run here.")
         if "/" in name or name.startswith("embedded:") or Path(name).is_dir():
             return EncoderSpec(base=name)
-        raise NotFound(f"There is no system {name}.", hint="Use raw, baseline, bm25, run:<job id>, a hub id (owner/name) or a model folder.")
+        raise NotFound(f"There is no system {name}.", hint="Use raw, baseline, bm25, run:<job id>, a hub id (owner/name) or a folder.")
 
     def run(self, name: str) -> Job:
         """The training job of a `run:…` system; it has an adapter.
@@ -79,7 +79,7 @@ class SystemCatalogue:
     @staticmethod
     def _run_label(job: Job) -> str:
         suffix = " (stopped early)" if job.state is JobState.STOPPED else ""
-        return f"Tuned: {job.title or job.id}{suffix}"
+        return f"Tuned: {job.title or 'run'} · {job.id[-4:]}{suffix}"  # two runs may share a title
 
 
 def _has_encoder(job: Job) -> bool:

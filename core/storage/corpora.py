@@ -23,9 +23,7 @@ class CorpusStore:
     def add(self, corpus_id: str, name: str, source: str, passages: Sequence[Document]) -> Corpus:
         """Store a corpus in one transaction; one with the same id is replaced (its indexes then count as stale)."""
         corpus = Corpus(corpus_id, name, source, len(passages), content_hash_of(passages), now())
-        rows = [
-            {"corpus_id": corpus_id, "id": d.id, "position": i, "title": d.title, "text": d.text} for i, d in enumerate(passages)
-        ]
+        rows = [{"corpus_id": corpus_id, "id": d.id, "position": i, "title": d.title, "text": d.text} for i, d in enumerate(passages)]
         with self._database.transaction() as connection:
             connection.execute(delete(documents).where(documents.c.corpus_id == corpus_id))
             connection.execute(delete(corpora).where(corpora.c.id == corpus_id))
@@ -56,10 +54,13 @@ class CorpusStore:
             NotFound: no such corpus.
         """
         matches = (corpora.c.id == corpus_id) | (corpora.c.name == corpus_id)
+        query = select(corpora).where(matches).order_by((corpora.c.id == corpus_id).desc()).limit(1)
         with self._database.reading() as connection:
-            row = connection.execute(select(corpora).where(matches).order_by((corpora.c.id == corpus_id).desc()).limit(1)).mappings().first()
+            row = connection.execute(query).mappings().first()
         if row is None:
-            raise NotFound(f"There is no corpus {corpus_id}.", hint="Import it on the Search page, or use `demo` or `version:<dataset version>`.")
+            raise NotFound(
+                f"There is no corpus {corpus_id}.", hint="Import it on the Search page, or use demo or version:<dataset version>."
+            )
         return _corpus(row)
 
     def documents(self, corpus_id: str) -> list[Document]:

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from sqlalchemy import Connection, RowMapping, String, bindparam, case, cast, func, insert, select, update
 
 from core.domain.review import Action, Decision, replay
-from core.domain.triple import Flag, Texts
-from core.errors import NotFound
+from core.domain.triple import Texts, Verdict
+from core.errors import BadInput, NotFound
 from core.storage.database import Database, now
 from core.storage.schema import decisions, triples
 from core.storage.triple_rows import standing_values
-from core.storage.triples import CHUNK, NO_FLAGS, write_flags
+from core.storage.triples import CHUNK
 
 VERDICT_ACTIONS = (Action.ACCEPT.value, Action.REJECT.value)
 
@@ -38,11 +38,12 @@ class DecisionStore:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def append(self, entries: Sequence[Decision], *, flags: Mapping[str, Sequence[Flag]] = NO_FLAGS) -> list[Decision]:
-        """Write entries, the standings that follow and (after an edit) new flags, all or nothing. Returns them with id and time.
+    def append(self, entries: Sequence[Decision], *, while_pending: bool = False) -> list[Decision]:
+        """Write entries and the standings that follow, all or nothing. Returns them with id and time.
 
         Raises:
             NotFound: an entry speaks of a triple that does not exist; nothing is written.
+            BadInput: with `while_pending`, a triple was decided in the meantime; nothing is written.
         """
         if not entries:
             return []
@@ -50,12 +51,10 @@ class DecisionStore:
         dated = [entry if entry.created_at else replace(entry, created_at=moment) for entry in entries]
         touched = list(dict.fromkeys(entry.triple_id for entry in dated))
         with self._database.transaction() as connection:
-            _require(connection, touched)
+            _require(connection, touched, while_pending=while_pending)
             statement = insert(decisions).returning(decisions.c.id, sort_by_parameter_order=True)
             ids = connection.execute(statement, [_values(entry) for entry in dated]).scalars().all()
             _restate(connection, touched)
-            for triple_id, found in flags.items():
-                write_flags(connection, triple_id, found)
         return [replace(entry, id=i) for entry, i in zip(dated, ids, strict=True)]
 
     def of_triple(self, triple_id: str) -> list[Decision]:
@@ -138,11 +137,17 @@ def _restate(connection: Connection, triple_ids: Sequence[str]) -> None:
         connection.execute(statement, [{"of_triple": i, **standing_values(replay(log))} for i, log in logs.items()])
 
 
-def _require(connection: Connection, triple_ids: Sequence[str]) -> None:
+def _require(connection: Connection, triple_ids: Sequence[str], *, while_pending: bool) -> None:
+    c = triples.c
     for chunk in _chunks(triple_ids):
-        known = set(connection.execute(select(triples.c.id).where(triples.c.id.in_(chunk))).scalars())
+        known = {row.id: row for row in connection.execute(select(c.id, c.verdict, c.reviewer).where(c.id.in_(chunk)))}
         if missing := [i for i in chunk if i not in known]:
             raise NotFound(f"There is no triple {missing[0]}.", hint="It may belong to another workspace; search for its text.")
+        if while_pending and (decided := [row for row in known.values() if row.verdict != Verdict.PENDING.value]):
+            raise BadInput(
+                f"{decided[0].reviewer} {decided[0].verdict} this triple in the meantime.",
+                hint="Go on with the next one; the Dataset page changes a verdict that is already there.",
+            )
 
 
 def _chunks(ids: Sequence[str]) -> Iterator[Sequence[str]]:

@@ -13,7 +13,9 @@ def count_everything(database: Database) -> Counts:
     """The numbers of the home page's strip."""
     with database.reading() as connection:
         job_counts = {
-            kind: dict(connection.execute(select(jobs.c.state, func.count()).where(jobs.c.kind == kind).group_by(jobs.c.state)).tuples().all())
+            kind: dict(
+                connection.execute(select(jobs.c.state, func.count()).where(jobs.c.kind == kind).group_by(jobs.c.state)).tuples().all()
+            )
             for kind in ("train", "index", "evaluate")
         }
         flagged = connection.scalar(select(func.count()).where(triples.c.verdict == "pending", triples.c.suspicion > 0))

@@ -26,7 +26,7 @@ metadata = MetaData()
 prompt_versions = Table(
     "prompt_versions",
     metadata,
-    Column("id", String, primary_key=True),  # content_id(group, step, template)
+    Column("id", String, primary_key=True),  # content_id(group, step, number, template)
     Column("group", String, nullable=False),
     Column("step", String, nullable=False),  # brainstorm | example
     Column("number", Integer, nullable=False),  # 1, 2, … within group and step

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
-from sqlalchemy import BigInteger, ColumnElement, Select, and_, cast, false, func, or_, select
+from sqlalchemy import BigInteger, ColumnElement, RowMapping, Select, and_, cast, false, func, or_, select
 
 from core.domain.filters import TripleFilter, TripleOrder
 from core.domain.groups import TaskGroup
@@ -53,7 +52,7 @@ def standing_values(standing: Standing) -> dict[str, Any]:
     }
 
 
-def read_record(row: Mapping[str, Any], found: tuple[Flag, ...]) -> TripleRecord:
+def read_record(row: RowMapping, found: tuple[Flag, ...]) -> TripleRecord:
     """Inverse of the two above."""
     triple = Triple(
         group=TaskGroup(row["group"]),

@@ -8,12 +8,14 @@ from typing import Any
 
 from sqlalchemy import Connection, RowMapping, Select, delete, func, insert, select, update
 
-from core.domain.filters import TripleFilter, TripleOrder
+from core.domain.filters import TaskCount, TripleFilter, TripleOrder
+from core.domain.groups import TaskGroup
 from core.domain.review import TripleRecord
 from core.domain.triple import Flag, Triple
 from core.errors import BadInput, NotFound
 from core.storage.database import Database, now
-from core.storage.schema import flags, prompt_versions, requests, triples
+from core.storage.schema import flags as flags_table
+from core.storage.schema import prompt_versions, requests, triples
 from core.storage.triple_rows import beyond, conditions, read_record, sort_keys, triple_values
 
 CHUNK = 400  # values in one IN (...)
@@ -42,7 +44,8 @@ class TripleStore:
         with self._database.transaction() as connection:
             known = set(_known_ids(connection, [t.id for t in new]))
             number = connection.execute(select(func.coalesce(func.max(triples.c.number), 0))).scalar_one()
-            rows = []
+            rows: list[dict[str, Any]] = []
+            flag_rows: list[dict[str, Any]] = []
             for triple in new:
                 identifier = triple.id
                 if identifier in known:
@@ -52,12 +55,12 @@ class TripleStore:
                 report.added.append(identifier)
                 number += 1
                 stamped = triple if triple.created_at else replace(triple, created_at=now())
-                rows.append({**triple_values(stamped), "number": number})
-            if rows:
-                connection.execute(insert(triples), rows)
-            for identifier in report.added:
-                if flags.get(identifier):
-                    write_flags(connection, identifier, flags[identifier])
+                found = _heaviest(flags.get(identifier, ()))
+                flag_rows += [{"triple_id": identifier, **asdict(flag)} for flag in found]
+                rows.append({**triple_values(stamped), "number": number, "suspicion": sum(flag.weight for flag in found)})
+            for table, values in ((triples, rows), (flags_table, flag_rows)):
+                if values:
+                    connection.execute(insert(table), values)
         return report
 
     def set_flags(self, flags_by_triple: Mapping[str, Sequence[Flag]]) -> None:
@@ -139,8 +142,8 @@ class TripleStore:
     def counts_by(self, column: str, wanted: TripleFilter = EVERYTHING) -> dict[str, int]:
         """How many pass for each value of a column (or of "flag_code"), most frequent first; None counts as ""."""
         if column == "flag_code":
-            value: Any = flags.c.code
-            source = flags.join(triples, flags.c.triple_id == triples.c.id)
+            value: Any = flags_table.c.code
+            source = flags_table.join(triples, flags_table.c.triple_id == triples.c.id)
             number: Any = func.count(func.distinct(triples.c.id))
         elif column in COUNTABLE:
             value, source, number = func.coalesce(triples.c[column], ""), triples, func.count()  # type: ignore[assignment]
@@ -150,12 +153,13 @@ class TripleStore:
         with self._database.reading() as connection:
             return {str(row[0]): int(row[1]) for row in connection.execute(query)}
 
-    def tasks(self, wanted: TripleFilter = EVERYTHING) -> dict[str, tuple[str, int]]:
-        """Task id -> (wording, number of triples that pass), most triples first."""
-        number = func.count()
-        query = select(triples.c.task_id, func.min(triples.c.task), number).where(*conditions(wanted)).group_by(triples.c.task_id)
+    def tasks(self, wanted: TripleFilter = EVERYTHING) -> list[TaskCount]:
+        """Tasks of the triples that pass, most triples first."""
+        c, number = triples.c, func.count()
+        query = select(c.task_id, c.group, func.min(c.task), number).where(*conditions(wanted)).group_by(c.task_id, c.group)
         with self._database.reading() as connection:
-            return {i: (task, n) for i, task, n in connection.execute(query.order_by(number.desc(), triples.c.task_id))}
+            rows = connection.execute(query.order_by(number.desc(), c.task_id)).tuples().all()
+        return [TaskCount(i, TaskGroup(group), task, count) for i, group, task, count in rows]
 
     def origin(self, triple_id: str) -> dict[str, Any]:
         """Prompt version and request a triple came from; both None where a person or a file gave it."""
@@ -170,21 +174,25 @@ class TripleStore:
     def _with_flags(self, connection: Connection, rows: Sequence[RowMapping]) -> list[TripleRecord]:
         found: dict[str, list[Flag]] = {}
         for chunk in _chunks([row["id"] for row in rows]):
-            query = select(flags).where(flags.c.triple_id.in_(chunk)).order_by(flags.c.weight.desc(), flags.c.code, flags.c.field)
+            c = flags_table.c
+            query = select(flags_table).where(c.triple_id.in_(chunk)).order_by(c.weight.desc(), c.code, c.field)
             for row in connection.execute(query).mappings():
                 found.setdefault(row["triple_id"], []).append(Flag(row["code"], row["message"], row["field"], row["weight"]))
         return [read_record(row, tuple(found.get(row["id"], ()))) for row in rows]
 
 
 def write_flags(connection: Connection, triple_id: str, found: Sequence[Flag]) -> None:
-    """Replace a triple's flags and its suspicion; of two with the same code and field the heavier stays."""
-    heaviest: dict[tuple[str, str], Flag] = {}
-    for flag in sorted(found, key=lambda f: f.weight):
-        heaviest[flag.code, flag.field] = flag
-    connection.execute(delete(flags).where(flags.c.triple_id == triple_id))
-    if heaviest:
-        connection.execute(insert(flags), [{"triple_id": triple_id, **asdict(flag)} for flag in heaviest.values()])
-    connection.execute(update(triples).where(triples.c.id == triple_id).values(suspicion=sum(f.weight for f in heaviest.values())))
+    """Replace a triple's flags and its suspicion."""
+    kept = _heaviest(found)
+    connection.execute(delete(flags_table).where(flags_table.c.triple_id == triple_id))
+    if kept:
+        connection.execute(insert(flags_table), [{"triple_id": triple_id, **asdict(flag)} for flag in kept])
+    connection.execute(update(triples).where(triples.c.id == triple_id).values(suspicion=sum(flag.weight for flag in kept)))
+
+
+def _heaviest(found: Sequence[Flag]) -> list[Flag]:
+    """One flag for each code and field: of two the heavier."""
+    return list({(flag.code, flag.field): flag for flag in sorted(found, key=lambda f: f.weight)}.values())
 
 
 def _ordered(query: Select[Any], order: TripleOrder, seed: int, *, backwards: bool = False) -> Select[Any]:

@@ -14,7 +14,9 @@ README = (PROJECT_FOLDER / "README.md").read_text(encoding="utf-8")
 
 
 def test_readme_tree_names_every_folder_that_is_there() -> None:
-    folders = [p.name for p in PROJECT_FOLDER.iterdir() if p.is_dir() and not p.name.startswith(".") and p.name not in ("workspace", "artifacts")]
+    folders = [
+        p.name for p in PROJECT_FOLDER.iterdir() if p.is_dir() and not p.name.startswith(".") and p.name not in ("workspace", "artifacts")
+    ]
     folders += [f"{p.name}/" for p in (PROJECT_FOLDER / "core").iterdir() if p.is_dir() and p.name != "__pycache__"]
     assert [f for f in folders if f not in README and f != "__pycache__"] == []
 

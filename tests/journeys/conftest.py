@@ -3,67 +3,13 @@
 from __future__ import annotations
 
 import os
-import signal
-import socket
-import subprocess
-import sys
-import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
-import httpx
 import pytest
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, sync_playwright
 
-from core.settings import PROJECT_FOLDER
-from tests.journeys.chromium import find_chromium
-
-ARTIFACTS = PROJECT_FOLDER / "artifacts"
-
-
-@dataclass
-class App:
-    """A running app and how to end it."""
-
-    url: str
-    workspace: Path
-    process: subprocess.Popen
-    log: Path
-
-    def kill(self) -> None:
-        """SIGKILL to the server alone, as a crash would be; jobs lead sessions of their own."""
-        os.kill(self.process.pid, signal.SIGKILL)
-        self.process.wait()
-
-
-def free_port() -> int:
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        return s.getsockname()[1]
-
-
-def start_app(workspace: Path, log: Path, **environment: str) -> App:
-    port = free_port()
-    with log.open("ab") as out:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "streamlit", "run", "app.py", "--server.port", str(port), "--server.headless", "true"],
-            cwd=PROJECT_FOLDER,
-            env={**os.environ, "TERCET_WORKSPACE": str(workspace), **environment},
-            stdin=subprocess.DEVNULL,
-            stdout=out,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
-        )
-    url = f"http://127.0.0.1:{port}"
-    limit = time.monotonic() + 60
-    while time.monotonic() < limit:
-        try:
-            if httpx.get(f"{url}/_stcore/health", timeout=2).status_code == 200:
-                return App(url, workspace, process, log)
-        except httpx.HTTPError:
-            time.sleep(0.1)
-    raise AssertionError(f"The app did not start:\n{log.read_text()}")
+from tests.journeys.running import App, Visitor, end_leftovers, launch_chromium, new_window, start_app
 
 
 @pytest.fixture
@@ -80,66 +26,19 @@ def app_starter(tmp_path: Path) -> Iterator[Callable[..., App]]:
     for app in started:
         if app.process.poll() is None:
             app.kill()
-    _end_leftovers(workspace)
-
-
-def _end_leftovers(workspace: Path) -> None:
-    """Jobs and the model service outlive the app on purpose; a test must not leave them behind."""
-    import psutil
-
-    for process in psutil.process_iter(["cmdline"]):
-        if str(workspace) in " ".join(process.info["cmdline"] or []):
-            process.kill()
+    end_leftovers(workspace)
 
 
 @pytest.fixture(scope="session")
 def browser() -> Iterator[Browser]:
-    path = find_chromium()
-    if path is None:
-        if os.environ.get("CI") == "true":
-            pytest.fail("No chromium was found and CI=true: browser tests must run here.")
-        pytest.skip("not run: no chromium was found (run `make browser`)")
     with sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(
-            executable_path=path,
-            args=["--no-sandbox", "--disable-dev-shm-usage", "--disable-gpu", "--disable-background-networking", "--no-first-run"],
-        )
+        chromium = launch_chromium(playwright)
+        if chromium is None:
+            if os.environ.get("CI") == "true":
+                pytest.fail("No chromium was found and CI=true: browser tests must run here.")
+            pytest.skip("not run: no chromium was found (run `make browser`)")
         yield chromium
         chromium.close()
-
-
-class Visitor:
-    """A person at a browser: goes to pages, reads, clicks, and notices what should not happen."""
-
-    def __init__(self, page: Page, app: App) -> None:
-        self.page = page
-        self.app = app
-        self.foreign_requests: list[str] = []
-        self.console_errors: list[str] = []
-        page.on("request", self._note_request)
-        page.on("pageerror", lambda error: self.console_errors.append(str(error)))
-
-    def _note_request(self, request) -> None:
-        if not request.url.startswith((self.app.url, self.app.url.replace("http", "ws", 1), "data:", "blob:")):
-            self.foreign_requests.append(request.url)
-
-    def open(self, path: str = "") -> None:
-        self.page.goto(f"{self.app.url}/{path}")
-        self.settled()
-
-    def settled(self, timeout_seconds: float = 60) -> None:
-        """Wait until the script of the page has run."""
-        self.page.wait_for_selector("[data-testid=stApp][data-test-script-state=notRunning]", timeout=timeout_seconds * 1000)
-        self.page.wait_for_timeout(250)
-
-    def picture(self, name: str) -> None:
-        ARTIFACTS.mkdir(exist_ok=True)
-        self.page.screenshot(path=ARTIFACTS / f"{name}.png", full_page=False)
-
-    def assert_no_trouble(self) -> None:
-        assert self.page.locator("[data-testid=stException]").count() == 0, self.page.locator("[data-testid=stException]").first.inner_text()
-        assert self.foreign_requests == []
-        assert self.console_errors == []
 
 
 @pytest.fixture
@@ -148,10 +47,8 @@ def visit(browser: Browser) -> Iterator[Callable[..., Visitor]]:
     contexts = []
 
     def visit_app(app: App, *, colours: str = "light") -> Visitor:
-        context = browser.new_context(viewport={"width": 1280, "height": 720}, color_scheme=colours)
-        contexts.append(context)
-        context.set_default_timeout(60_000)
-        return Visitor(context.new_page(), app)
+        contexts.append(new_window(browser, colours=colours))
+        return Visitor(contexts[-1].new_page(), app)
 
     yield visit_app
     for context in contexts:

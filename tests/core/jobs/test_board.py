@@ -106,8 +106,8 @@ def test_the_job_leads_a_session_of_its_own_and_its_output_is_a_file(board: JobB
     pid = board.get(job_id).pid
     assert pid is not None
     assert os.getsid(pid) == pid
-    assert Path(os.readlink(f"/proc/{pid}/fd/1")).name == "log.txt"
-    assert os.readlink(f"/proc/{pid}/fd/0") == "/dev/null"
+    assert Path(f"/proc/{pid}/fd/1").readlink().name == "log.txt"
+    assert str(Path(f"/proc/{pid}/fd/0").readlink()) == "/dev/null"
     board.stop(job_id)
     assert board.wait(job_id, timeout_seconds=20).state is JobState.STOPPED
 

@@ -1,0 +1,185 @@
+"""Generation as pages and commands use it: estimate, preview, start, run, look at failures."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from core.domain.jobs import Job, JobKind
+from core.domain.plans import BrainstormPlan, EndpointPlan, GenerationPlan
+from core.domain.request import PlannedRequest, RequestRecord, RequestTally
+from core.generation.estimate import Estimate, estimate_requests
+from core.generation.prompt_library import Preview, PromptLibrary
+from core.generation.reply_readers import ExampleReader, TaskReader, TripleSink
+from core.generation.request_planner import RequestPlanner
+from core.generation.sender import Reader, Sender
+from core.generation.teachers import OpenModel, close_model
+from core.jobs.board import JobBoard
+from core.jobs.context import JobContext
+from core.storage.ledger import Ledger
+from core.storage.tasks import TaskStore
+
+ESTIMATE_DRAWS = 5_000  # larger plans are estimated from so many of their requests
+
+
+@dataclass(frozen=True, slots=True)
+class GenerationProgress:
+    """A job's requests as they stand now. `seconds_left` is None while nothing can be said."""
+
+    tally: RequestTally
+    replies_a_minute: float | None
+    seconds_left: float | None
+
+
+class GenerationDesk:
+    """Plans in, jobs out; the work itself is done in the job's own process."""
+
+    def __init__(
+        self, jobs: JobBoard, ledger: Ledger, tasks: TaskStore, triples: TripleSink, prompts: PromptLibrary, *, open_model: OpenModel
+    ) -> None:
+        self._jobs = jobs
+        self._ledger = ledger
+        self._tasks = tasks
+        self._triples = triples
+        self._planner = RequestPlanner(prompts, tasks)
+        self._open_model = open_model
+
+    def estimate(self, plan: GenerationPlan | BrainstormPlan) -> Estimate:
+        """Requests, tokens, cost and time of a plan.
+
+        Raises:
+            BadPlan, NotFound, NothingToDo: the plan cannot be carried out.
+        """
+        if isinstance(plan, BrainstormPlan):
+            planned = list(self._planner.brainstorm(plan))
+            return estimate_requests(planned, plan, self._ledger, answered=self._ledger.answered([r.key for r in planned]))
+        total = sum(plan.counts.values())
+        planned = list(self._planner.generation(plan, limit=min(total, ESTIMATE_DRAWS)))
+        found = estimate_requests(planned, plan, self._ledger, answered=self._ledger.answered([r.key for r in planned]))
+        return found if total <= ESTIMATE_DRAWS else _scaled(found, total / len(planned))
+
+    def preview(self, plan: GenerationPlan, count: int = 3) -> list[tuple[PlannedRequest, Preview]]:
+        """The first requests of a plan as they will be sent, the groups in turn.
+
+        Raises:
+            BadPlan, NotFound, NothingToDo: the plan cannot be carried out.
+        """
+        requests = self._planner.generation(plan, limit=count)
+        return [(r, Preview(r.messages[0]["content"], r.slots, r.task_id, r.language, r.target_language)) for r in requests]
+
+    def start_generation(self, plan: GenerationPlan) -> Job:
+        """Start writing examples.
+
+        Raises:
+            BadPlan, NotFound, NothingToDo: the plan cannot be carried out; nothing was started.
+        """
+        self._planner.check_generation(plan)
+        return self._jobs.start(JobKind.GENERATE, plan, title=f"Write {sum(plan.counts.values()):,} examples with {plan.model}")
+
+    def start_brainstorm(self, plan: BrainstormPlan) -> Job:
+        """Start a brainstorm.
+
+        Raises:
+            BadPlan, NotFound, NothingToDo: the plan cannot be carried out; nothing was started.
+        """
+        self._planner.check_brainstorm(plan)
+        return self._jobs.start(JobKind.BRAINSTORM, plan, title=f"Brainstorm {sum(plan.counts.values()):,} tasks with {plan.model}")
+
+    def run_generation(self, context: JobContext) -> dict[str, Any]:
+        """Do a generation job's work; resumes where it left off."""
+        plan = GenerationPlan.model_validate(context.plan)
+        return self._run(context, plan, lambda: self._planner.generation(plan), ExampleReader(self._triples, self._tasks))
+
+    def run_brainstorm(self, context: JobContext) -> dict[str, Any]:
+        """Do a brainstorm job's work; resumes where it left off."""
+        plan = BrainstormPlan.model_validate(context.plan)
+        return self._run(context, plan, lambda: self._planner.brainstorm(plan), TaskReader(self._tasks))
+
+    def progress(self, job_id: str) -> GenerationProgress:
+        """A job's requests as they stand now."""
+        tally = self._ledger.tally(job_id)
+        rate = _replies_a_minute(tally.received_times)
+        left = tally.total - tally.ended
+        return GenerationProgress(tally, rate, left / rate * 60 if rate else None)
+
+    def failures(self, job_id: str, *, limit: int = 200) -> list[RequestRecord]:
+        """Failed requests with reason and raw reply, newest first."""
+        return self._ledger.failures(job_id, limit=limit)
+
+    def request(self, key: str) -> RequestRecord:
+        """One request of the ledger: what a triple's lineage points to.
+
+        Raises:
+            NotFound: no such request.
+        """
+        return self._ledger.get(key)
+
+    def _run(
+        self, context: JobContext, plan: EndpointPlan, draw: Callable[[], Iterable[PlannedRequest]], reader: Reader
+    ) -> dict[str, Any]:
+        started = time.monotonic()
+        job_id = context.job.id
+        if not self._ledger.is_planned(job_id):
+            planned = list(draw())
+            new = self._ledger.plan(planned, job_id)
+            context.emit("planned", requests=len(planned), new=new, answered=len({r.key for r in planned}) - new)
+        sender = Sender(self._ledger, reader, plan, context)
+        try:
+            sender.read_stored()
+            if waiting := self._ledger.to_send(job_id):
+                asyncio.run(self._send(sender, plan, waiting))
+        finally:
+            result = self._summary(job_id, sender, seconds=time.monotonic() - started)
+            context.emit("summary", **result)
+        return result
+
+    async def _send(self, sender: Sender, plan: EndpointPlan, waiting: list[RequestRecord]) -> None:
+        model = self._open_model(plan)
+        try:
+            await sender.send(model, waiting)
+        finally:
+            await close_model(model)
+
+    def _summary(self, job_id: str, sender: Sender, *, seconds: float) -> dict[str, Any]:
+        tally, harvest = self._ledger.tally(job_id), sender.harvest
+        return {
+            "planned": tally.total,
+            "sent": tally.attempts,
+            "received": tally.received,
+            "parsed": tally.parsed,
+            "failed": tally.failed,
+            "failures": tally.reasons,
+            "added": harvest.added,
+            "duplicates": harvest.duplicates,
+            "flagged": harvest.flagged,
+            "flags": dict(harvest.flags),
+            "prompt_tokens": tally.prompt_tokens,
+            "completion_tokens": tally.completion_tokens,
+            "cost": tally.cost,
+            "seconds": round(seconds, 2),
+        }
+
+
+def _scaled(found: Estimate, factor: float) -> Estimate:
+    return Estimate(
+        requests=round(found.requests * factor),
+        answered=round(found.answered * factor),
+        prompt_tokens=round(found.prompt_tokens * factor),
+        completion_tokens=round(found.completion_tokens * factor),
+        cost=None if found.cost is None else found.cost * factor,
+        seconds=found.seconds * factor,
+        basis=f"{found.basis} Scaled up from {ESTIMATE_DRAWS:,} drawn requests.",
+        by_group={group: round(count * factor) for group, count in found.by_group.items()},
+    )
+
+
+def _replies_a_minute(times: tuple[str, ...]) -> float | None:
+    """Rate over the newest replies, up to the last one; None with fewer than two."""
+    if len(times) < 2:
+        return None
+    span = (datetime.fromisoformat(times[-1]) - datetime.fromisoformat(times[0])).total_seconds()
+    return (len(times) - 1) / span * 60 if span > 0 else None

@@ -1,0 +1,141 @@
+"""What becomes of a stored reply: triples with their flags, or tasks; else a reason."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from core.domain.chat import ChatReply
+from core.domain.groups import GROUPS
+from core.domain.request import RequestRecord
+from core.domain.task import EmbeddingTask, TaskState
+from core.domain.triple import Flag, Triple
+from core.generation.checks import check_triple
+from core.generation.parsing import read_example, read_tasks
+from core.storage.tasks import TaskStore
+
+
+class AddedSome(Protocol):
+    """What a store says it added."""
+
+    @property
+    def added(self) -> Sequence[str]:
+        """Ids that are new."""
+        ...
+
+    @property
+    def duplicates(self) -> Sequence[str]:
+        """Ids that were there."""
+        ...
+
+
+class TripleSink(Protocol):
+    """Where triples go: core.storage.triples.TripleStore."""
+
+    def add(self, new: Sequence[Triple], flags: Mapping[str, Sequence[Flag]] = ..., /) -> AddedSome:
+        """Store those that are not there yet."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What one reply brought. `reason` is empty when it was used."""
+
+    reason: str = ""
+    detail: str = ""
+    added: int = 0
+    duplicates: int = 0
+    flags: tuple[str, ...] = ()
+    sample: str = ""  # the first words of what was made, for the live view
+
+
+@dataclass(slots=True)
+class Harvest:
+    """Sums of outcomes of one run."""
+
+    added: int = 0
+    duplicates: int = 0
+    flagged: int = 0
+    flags: Counter[str] = field(default_factory=Counter)
+
+    def count(self, outcome: Outcome) -> None:
+        """Add one outcome."""
+        self.added += outcome.added
+        self.duplicates += outcome.duplicates
+        self.flagged += bool(outcome.flags)
+        self.flags.update(set(outcome.flags))
+
+
+class ExampleReader:
+    """Replies of the example step become triples."""
+
+    def __init__(self, triples: TripleSink, tasks: TaskStore) -> None:
+        self._triples = triples
+        self._tasks = tasks
+        self._known: dict[str, tuple[str, str]] = {}  # task id -> text, topic
+
+    def read(self, record: RequestRecord, reply: ChatReply) -> Outcome:
+        """Store the triple of a reply with its flags."""
+        request = record.request
+        texts, reading = read_example(request.group, reply)
+        if texts is None:
+            return Outcome(reading.reason, reading.detail)
+        task, topic = self._task_of(record)
+        triple = Triple(
+            group=request.group,
+            task=task,
+            texts=texts,
+            language=request.language or "English",
+            target_language=request.target_language,
+            topic=topic,
+            slots=request.slots,
+            source="generated",
+            model=request.model,
+            prompt_version_id=request.prompt_version_id,
+            request_key=record.key,
+        )
+        flags = check_triple(triple)
+        report = self._triples.add([triple], {triple.id: flags})
+        codes = tuple(flag.code for flag in flags)
+        return Outcome(added=len(report.added), duplicates=len(report.duplicates), flags=codes, sample=texts.query[:120])
+
+    def _task_of(self, record: RequestRecord) -> tuple[str, str]:
+        fixed = GROUPS[record.request.group].fixed_task
+        if fixed:
+            return fixed, ""
+        task_id = record.request.task_id or ""
+        if task_id not in self._known:
+            task = self._tasks.get(task_id)
+            self._known[task_id] = (task.text, task.topic)
+        return self._known[task_id]
+
+
+class TaskReader:
+    """Replies of the brainstorm step become proposed tasks."""
+
+    def __init__(self, tasks: TaskStore) -> None:
+        self._tasks = tasks
+
+    def read(self, record: RequestRecord, reply: ChatReply) -> Outcome:
+        """Store the tasks of a reply, at most as many as were asked for."""
+        pairs, reading = read_tasks(reply)
+        if not pairs:
+            return Outcome(reading.reason, reading.detail)
+        request = record.request
+        asked = int(request.slots.get("count", len(pairs)))
+        found = [
+            EmbeddingTask(
+                group=request.group,
+                text=text,
+                state=TaskState.PROPOSED,
+                topic=topic,
+                source="brainstorm",
+                prompt_version_id=request.prompt_version_id,
+                request_key=record.key,
+            )
+            for text, topic in pairs[:asked]
+        ]
+        report = self._tasks.add(found)
+        return Outcome(added=len(report.added), duplicates=len(report.duplicates), sample=found[0].text[:120])

@@ -1,0 +1,86 @@
+"""Try a prompt: one real call, shown with everything about it. Nothing is stored."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from core.domain.chat import ChatReply, ChatRequest
+from core.domain.endpoint import Endpoint
+from core.domain.groups import TaskGroup
+from core.domain.plans import EndpointPlan
+from core.domain.prompt import PromptStep
+from core.domain.triple import Flag, Texts, Triple
+from core.generation.checks import check_triple
+from core.generation.parsing import Reading, read_example, read_tasks
+from core.generation.prompt_library import Preview
+from core.generation.reply_schemas import example_schema, task_list_schema
+from core.generation.teachers import Teachers, close_model
+from core.llm.pricing import price
+
+EMBEDDED_TASKS = 4  # a trial on the embedded teacher asks for fewer tasks, so that it ends within seconds
+
+
+@dataclass(frozen=True, slots=True)
+class TrialReport:
+    """What one call brought. `cost` in US dollars, None where the price is unknown."""
+
+    reply: ChatReply
+    reading: Reading
+    texts: Texts | None  # of an example
+    tasks: tuple[tuple[str, str], ...]  # (task, topic) of a brainstorm
+    flags: tuple[Flag, ...]
+    cost: float | None
+
+
+class PromptTrial:
+    """Asks an endpoint once; the embedded teacher answers from the model service, so that no web process loads it."""
+
+    def __init__(self, teachers: Teachers, ask_embedded: Callable[[ChatRequest], ChatReply]) -> None:
+        self._teachers = teachers
+        self._ask_embedded = ask_embedded
+
+    def run(
+        self, endpoint: Endpoint, group: TaskGroup, step: PromptStep, preview: Preview, *, temperature: float = 1.0, top_p: float = 1.0
+    ) -> TrialReport:
+        """Send a rendered prompt once and read the reply.
+
+        Raises:
+            EndpointError, ServiceUnavailable: with what to do.
+        """
+        request = ChatRequest(
+            messages=({"role": "user", "content": preview.text},),
+            schema=self._schema(endpoint, group, step, preview),
+            temperature=temperature,
+            top_p=top_p,
+            max_tokens=endpoint.max_tokens,
+        )
+        reply = self._ask_embedded(request) if endpoint.embedded else asyncio.run(self._ask(endpoint, request))
+        cost = price(endpoint.base_url, endpoint.model, reply.prompt_tokens, reply.completion_tokens)
+        if step is PromptStep.BRAINSTORM:
+            tasks, reading = read_tasks(reply)
+            return TrialReport(reply, reading, None, tuple(tasks), (), cost)
+        texts, reading = read_example(group, reply)
+        flags = tuple(check_triple(_triple_of(group, preview, texts))) if texts else ()
+        return TrialReport(reply, reading, texts, (), flags, cost)
+
+    async def _ask(self, endpoint: Endpoint, request: ChatRequest) -> ChatReply:
+        plan = EndpointPlan(
+            base_url=endpoint.base_url, model=endpoint.model, api_key_env=endpoint.api_key_env, timeout_seconds=endpoint.timeout_seconds
+        )
+        model = self._teachers.open(plan)
+        try:
+            return await model.reply(request)
+        finally:
+            await close_model(model)
+
+    def _schema(self, endpoint: Endpoint, group: TaskGroup, step: PromptStep, preview: Preview) -> dict[str, object]:
+        if step is PromptStep.EXAMPLE:
+            return example_schema(group, preview.slots, bounded=endpoint.embedded)
+        count = int(preview.slots["count"])
+        return task_list_schema(min(count, EMBEDDED_TASKS) if endpoint.embedded else count, bounded=endpoint.embedded)
+
+
+def _triple_of(group: TaskGroup, preview: Preview, texts: Texts) -> Triple:
+    return Triple(group, preview.task or "", texts, preview.language or "English", preview.target_language, slots=preview.slots)

@@ -1,0 +1,25 @@
+"""What a reply costs, from the price table inside genai-prices. Unknown is None, never 0."""
+
+from __future__ import annotations
+
+from core.domain.plans import EMBEDDED_TEACHER
+
+
+def price(base_url: str, model: str, prompt_tokens: int | None, completion_tokens: int | None) -> float | None:
+    """US dollars of one reply, None where the model's price or its token counts are unknown; the embedded teacher costs 0."""
+    if base_url == EMBEDDED_TEACHER:
+        return 0.0
+    if prompt_tokens is None or completion_tokens is None:
+        return None
+    from genai_prices import Usage, calc_price  # 60 ms and a table of all models: only where something is paid
+
+    usage = Usage(input_tokens=prompt_tokens, output_tokens=completion_tokens)
+    try:
+        return float(calc_price(usage, model, provider_api_url=base_url).total_price)
+    except LookupError:
+        return None
+
+
+def price_is_known(base_url: str, model: str) -> bool:
+    """Whether money budgets can be kept for this model."""
+    return price(base_url, model, 1000, 1000) is not None
