@@ -15,7 +15,7 @@ from core.errors import StorageError
 from core.jobs.board import JobBoard
 from core.jobs.child import Work, run_child
 from core.llm.keys import KeyRing
-from core.settings import Settings
+from core.settings import PROJECT_FOLDER, Settings
 from core.storage.database import Database, from_os_error
 from core.storage.jobs import JobStore
 from core.storage.overview import count_everything
@@ -173,6 +173,29 @@ class Workbench:
         from core.storage.versions import VersionStore
 
         return SearchDesk(self.jobs, self.corpora, self.systems, self.service, VersionStore(self.database), self.settings)
+
+    @cached_property
+    def review(self) -> ReviewDesk:
+        """The queue of triples and the decisions on them."""
+        from core.generation.checks import check_triple
+        from core.review.desk import ReviewDesk
+        from core.storage.decisions import DecisionStore
+        from core.storage.triples import TripleStore
+
+        return ReviewDesk(TripleStore(self.database), DecisionStore(self.database), check_triple)
+
+    @cached_property
+    def dataset(self) -> DatasetShelf:
+        """All triples, and the versions frozen of them."""
+        from core.generation.checks import check_triple
+        from core.review.shelf import DatasetShelf, Stores
+        from core.storage.decisions import DecisionStore
+        from core.storage.tasks import TaskStore
+        from core.storage.triples import TripleStore
+        from core.storage.versions import VersionStore
+
+        stores = Stores(TripleStore(self.database), DecisionStore(self.database), VersionStore(self.database), TaskStore(self.database))
+        return DatasetShelf(stores, self.jobs, check_triple, starter_folder=PROJECT_FOLDER / "data" / "starter")
 
     def run_job(self, job_id: str) -> JobState:
         """Do a job's work in this process: what `python -m core jobs run` calls."""

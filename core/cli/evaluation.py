@@ -9,6 +9,7 @@ from rich.table import Table
 
 from core.cli.output import JsonOption, WorkspaceOption, failures_told, finish, follow, open_workbench, people
 from core.domain.plans import EvaluationPlan, MapPlan
+from core.domain.report import Comparison, in_words
 from core.errors import BadInput
 
 SYSTEMS = "raw | baseline | bm25 | run:<job id> | a hub id or folder; repeat it to compare."
@@ -41,7 +42,7 @@ def evaluate(
             people.print(_score_table(job.result))
             for comparison in job.result["comparisons"]:
                 if comparison["metric"] == "ndcg_at_10":
-                    people.print(_in_words(comparison), markup=False, highlight=False)
+                    people.print(_told(job.result, comparison), markup=False, highlight=False)
         facts = {"job": job.id, "state": job.state.value, "folder": str(job.folder)}
         finish({**facts, **job.result} if as_json else {**facts, "report": str(job.folder / "report.html")}, as_json=as_json)
 
@@ -89,9 +90,6 @@ def _score_table(result: dict[str, Any]) -> Table:
     return table
 
 
-def _in_words(comparison: dict[str, Any]) -> str:
-    total = comparison["wins"] + comparison["ties"] + comparison["losses"]
-    return (
-        f"{comparison['system']} against {comparison['against']}: {comparison['difference']:+.3f} nDCG@10, "
-        f"better on {comparison['wins']} of {total} queries, worse on {comparison['losses']}, p = {comparison['p_adjusted']:.4f}"
-    )
+def _told(result: dict[str, Any], comparison: dict[str, Any]) -> str:
+    labels = {name: facts["label"] for name, facts in result["systems"].items()}
+    return in_words(Comparison(**comparison), labels[comparison["system"]], labels[comparison["against"]])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 
 from pydantic import Field, field_validator
 
@@ -44,3 +45,19 @@ class Endpoint(Plan):
 
 
 EMBEDDED_ENDPOINT = Endpoint(name="Embedded teacher", in_flight=8, max_tokens=1024)
+
+
+@dataclass(frozen=True, slots=True)
+class ConnectionReport:
+    """What one test call found. Nothing in it is a secret."""
+
+    reachable: bool
+    seconds: float
+    json_mode: str = ""  # json_schema | json_object | prompt only
+    json_fits: bool = False  # the reply was the JSON that was asked for
+    takes_seed: bool = False
+    token_word: str = ""
+    model: str = ""  # as the endpoint calls it
+    models: tuple[str, ...] = ()
+    price_known: bool = False
+    notes: tuple[str, ...] = ()

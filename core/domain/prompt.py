@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
+from core.domain.chat import ChatReply
 from core.domain.groups import TaskGroup
 from core.domain.identity import content_id
+from core.domain.triple import Flag, SlotValue, Texts
 
 
 class PromptStep(StrEnum):
@@ -56,3 +59,28 @@ class PromptYield:
     def cost_per_accepted(self) -> float | None:
         """US dollars for one accepted triple; None where the price is unknown or nothing was accepted yet."""
         return None if self.cost is None or not self.accepted else self.cost / self.accepted
+
+
+@dataclass(frozen=True, slots=True)
+class Preview:
+    """A rendered prompt and the values drawn for it."""
+
+    text: str
+    slots: Mapping[str, SlotValue]
+    task: str | None
+    language: str | None = None
+    target_language: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class TrialReport:
+    """What one real call with a prompt brought. `reason` is empty when the reply could be read."""
+
+    reply: ChatReply
+    texts: Texts | None  # of an example
+    tasks: tuple[tuple[str, str], ...]  # (task, topic) of a brainstorm
+    flags: tuple[Flag, ...]
+    cost: float | None  # US dollars; None = unknown price
+    reason: str = ""
+    detail: str = ""
+    repaired: bool = False  # broken JSON was mended

@@ -30,3 +30,23 @@ class Comparison:
     low: float | None = None  # 95 % bootstrap interval of the difference
     high: float | None = None
     p_adjusted: float | None = None  # Holm's correction over all comparisons of the metric
+
+
+METRIC_NAMES = {"ndcg_at_10": "nDCG@10", "mrr_at_10": "MRR@10", "recall_at_100": "Recall@100"}
+SURE_BELOW = 0.05
+
+
+def p_text(p: float) -> str:
+    """A p value as people read it."""
+    return "p < 0.0001" if p < 0.0001 else f"p = {p:.4f}"
+
+
+def in_words(comparison: Comparison, system: str, against: str) -> str:
+    """One sentence: who answers how many queries better, and whether chance explains it; the names are labels for people."""
+    total = comparison.wins + comparison.ties + comparison.losses
+    p = comparison.p_value if comparison.p_adjusted is None else comparison.p_adjusted
+    sure = "chance alone would hardly do that" if p < SURE_BELOW else "this could be chance"
+    return (
+        f"{system} answers {comparison.wins} of {total} queries better than {against}, {comparison.losses} worse, {comparison.ties} the same: "
+        f"{METRIC_NAMES.get(comparison.metric, comparison.metric)} {comparison.difference:+.3f}, {p_text(p)}; {sure}."
+    )

@@ -111,3 +111,31 @@ class RequestTally:
     def ended(self) -> int:
         """Requests that are over, well or badly."""
         return self.parsed + self.failed
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """Costs in US dollars, times in seconds. `cost` is None where the price is unknown."""
+
+    requests: int
+    answered: int  # of them, already in the ledger: not sent and not paid again
+    prompt_tokens: int
+    completion_tokens: int
+    cost: float | None
+    seconds: float
+    basis: str
+    by_group: dict[TaskGroup, int] = field(default_factory=dict)
+
+    @property
+    def to_send(self) -> int:
+        """Requests that will leave."""
+        return self.requests - self.answered
+
+
+@dataclass(frozen=True, slots=True)
+class GenerationProgress:
+    """A job's requests as they stand now. `seconds_left` is None while nothing can be said."""
+
+    tally: RequestTally
+    replies_a_minute: float | None
+    seconds_left: float | None

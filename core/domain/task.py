@@ -39,3 +39,12 @@ class EmbeddingTask:
 def task_id(group: TaskGroup, text: str) -> str:
     """Id of the task with this wording."""
     return content_id(group.value, text)
+
+
+@dataclass(frozen=True, slots=True)
+class NearPair:
+    """Two tasks of one group that are worded alike; the older one first."""
+
+    first: EmbeddingTask
+    second: EmbeddingTask
+    similarity: float

@@ -7,7 +7,9 @@ from collections.abc import Iterable, Sequence
 from html import escape
 from typing import Any
 
-NAMES = {"ndcg_at_10": "nDCG@10", "mrr_at_10": "MRR@10", "recall_at_100": "Recall@100"}
+from core.domain.report import METRIC_NAMES as NAMES
+from core.domain.report import Comparison, in_words
+
 STYLE = """
 :root { color-scheme: light dark; --line: #8885; --soft: #8881; --good: #1a7f4b; --bad: #b3401f; --mark: #3b6fd4 }
 @media (prefers-color-scheme: dark) { :root { --good: #5cc98f; --bad: #f0906c; --mark: #8fb4ff } }
@@ -25,23 +27,6 @@ GEOMETRY = (
     ("uniformity", "Uniformity", "how evenly documents fill the sphere; lower (towards -4) is better"),
     ("anisotropy", "Anisotropy", "mean cosine of random documents; near 1 everything resembles everything"),
 )
-
-
-def p_text(p: float) -> str:
-    """A p value as people read it."""
-    return "p < 0.0001" if p < 0.0001 else f"p = {p:.4f}"
-
-
-def in_words(comparison: dict[str, Any], label: str, against: str, *, unit: str = "queries") -> str:
-    """One sentence: who answers how many queries better, and how sure that is."""
-    total = comparison["wins"] + comparison["ties"] + comparison["losses"]
-    better, worse = comparison["wins"], comparison["losses"]
-    p = comparison["p_adjusted"] if comparison["p_adjusted"] is not None else comparison["p_value"]
-    sure = "a difference this large is unlikely to be chance" if p < 0.05 else "the data do not rule out chance"
-    return (
-        f"{label} answers {better} of {total} {unit} better than {against}, {worse} worse and {comparison['ties']} the same; "
-        f"{NAMES[comparison['metric']]} {comparison['difference']:+.3f}, {p_text(p)}: {sure}."
-    )
 
 
 def as_html(report: dict[str, Any]) -> str:
@@ -127,7 +112,7 @@ def _comparisons(report: dict[str, Any]) -> str:
         return "<p>One system alone has nothing to be compared with.</p>"
     found = [c for c in report["comparisons"] if c["metric"] == "ndcg_at_10"]
     words = "".join(
-        f"<li>{escape(in_words(c, report['systems'][c['system']]['label'], report['systems'][c['against']]['label']))}</li>" for c in found
+        f"<li>{escape(in_words(Comparison(**c), report['systems'][c['system']]['label'], report['systems'][c['against']]['label']))}</li>" for c in found
     )
     rows = [
         [

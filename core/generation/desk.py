@@ -5,15 +5,15 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 from core.domain.jobs import Job, JobKind
 from core.domain.plans import BrainstormPlan, EndpointPlan, GenerationPlan
-from core.domain.request import PlannedRequest, RequestRecord, RequestTally
-from core.generation.estimate import Estimate, estimate_requests
-from core.generation.prompt_library import Preview, PromptLibrary
+from core.domain.prompt import Preview
+from core.domain.request import Estimate, GenerationProgress, PlannedRequest, RequestRecord
+from core.generation.estimate import estimate_requests
+from core.generation.prompt_library import PromptLibrary
 from core.generation.reply_readers import ExampleReader, TaskReader, TripleSink
 from core.generation.request_planner import RequestPlanner
 from core.generation.sender import Reader, Sender
@@ -24,15 +24,6 @@ from core.storage.ledger import Ledger
 from core.storage.tasks import TaskStore
 
 ESTIMATE_DRAWS = 5_000  # larger plans are estimated from so many of their requests
-
-
-@dataclass(frozen=True, slots=True)
-class GenerationProgress:
-    """A job's requests as they stand now. `seconds_left` is None while nothing can be said."""
-
-    tally: RequestTally
-    replies_a_minute: float | None
-    seconds_left: float | None
 
 
 class GenerationDesk:

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import time
-from dataclasses import dataclass, field
 
 from pydantic import ValidationError
 
 from core.domain.chat import ChatRequest
-from core.domain.endpoint import EMBEDDED_ENDPOINT, Endpoint
+from core.domain.endpoint import EMBEDDED_ENDPOINT, ConnectionReport, Endpoint
 from core.domain.plans import EMBEDDED_TEACHER
 from core.errors import BadInput, EndpointError, NotFound
 from core.generation.parsing import read_object
@@ -24,22 +23,6 @@ DEFAULT = "default_endpoint"
 ENVIRONMENT = "From the environment"
 TEST_QUESTION = 'Answer with the JSON object {"word": "ready"} and nothing else.'
 MODELS_SHOWN = 50
-
-
-@dataclass(frozen=True, slots=True)
-class ConnectionReport:
-    """What one test call found. Nothing in it is a secret."""
-
-    reachable: bool
-    seconds: float
-    json_mode: str = ""  # json_schema | json_object | prompt only
-    json_fits: bool = False  # the reply was the JSON that was asked for
-    takes_seed: bool = False
-    token_word: str = ""
-    model: str = ""  # as the endpoint calls it
-    models: tuple[str, ...] = ()
-    price_known: bool = False
-    notes: tuple[str, ...] = field(default=())
 
 
 class EndpointBook:

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 
 from core.domain.groups import GROUPS, TaskGroup
 from core.domain.plans import EMBEDDED_TEACHER, EndpointPlan
 from core.domain.prompt import PromptStep
-from core.domain.request import PlannedRequest
+from core.domain.request import Estimate, PlannedRequest
 from core.generation.reply_schemas import BOUNDED_WORDS, words_asked
 from core.generation.sender import CHARACTERS_A_TOKEN
 from core.llm.pricing import price
@@ -20,25 +19,6 @@ TOKENS_A_TASK = 45  # of a brainstorm
 JSON_TOKENS = 25  # braces and field names
 TOKENS_A_SECOND = {True: 6.0, False: 60.0}  # of one reply: embedded on two cores in a full batch; a hosted endpoint
 EMBEDDED_BATCH = 8  # replies the embedded teacher writes together
-
-
-@dataclass(frozen=True, slots=True)
-class Estimate:
-    """Costs in US dollars, times in seconds. `cost` is None where the price is unknown."""
-
-    requests: int
-    answered: int  # of them, already in the ledger: not sent and not paid again
-    prompt_tokens: int
-    completion_tokens: int
-    cost: float | None
-    seconds: float
-    basis: str
-    by_group: dict[TaskGroup, int] = field(default_factory=dict)
-
-    @property
-    def to_send(self) -> int:
-        """Requests that will leave."""
-        return self.requests - self.answered
 
 
 def estimate_requests(planned: Sequence[PlannedRequest], plan: EndpointPlan, ledger: Ledger, *, answered: int) -> Estimate:

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 from core.domain.groups import GROUPS, TaskGroup
-from core.domain.prompt import PromptStep, PromptVersion, PromptYield
+from core.domain.prompt import Preview, PromptStep, PromptVersion, PromptYield
 from core.domain.task import TaskState
 from core.domain.triple import SlotValue
 from core.errors import BadTemplate, NothingToDo
 from core.generation.builtin_templates import builtin_template
-from core.generation.slots import allowed_slots, choose_task, draw_example, draw_topics, required_slots, stream
+from core.generation.slots import allowed_slots, choose_task, draw_example, draw_topics, required_slots, stream, values_of
 from core.generation.templating import check_template, render
 from core.storage.ledger import Ledger
 from core.storage.prompts import PromptStore
@@ -25,17 +24,6 @@ SAMPLE_TASKS = {
     TaskGroup.SHORT_SHORT: "Given the name of a hand tool, find the job it is made for.",
     TaskGroup.LONG_LONG: "Given a report on a bridge inspection, find the report of an earlier inspection that describes the same defect.",
 }
-
-
-@dataclass(frozen=True, slots=True)
-class Preview:
-    """A rendered prompt and the values drawn for it."""
-
-    text: str
-    slots: Mapping[str, SlotValue]
-    task: str | None
-    language: str | None = None
-    target_language: str | None = None
 
 
 class PromptLibrary:
@@ -142,6 +130,11 @@ class PromptLibrary:
         language = str(slots.get("language") or slots.get("src_lang") or draw.language)
         target = str(slots["tgt_lang"]) if "tgt_lang" in slots else draw.target_language
         return Preview(render(template, {**slots, "task": task}), slots, task, language, target)
+
+    def slots(self, group: TaskGroup, step: PromptStep) -> dict[str, tuple[SlotValue, ...]]:
+        """Slots a template must use, each with its values where they come from a fixed list (else an empty tuple)."""
+        values = values_of(group, step)
+        return {name: values.get(name, ()) for name in sorted(required_slots(group, step))}
 
     def yields(self, group: TaskGroup | None = None, step: PromptStep | None = None) -> dict[str, PromptYield]:
         """What each version brought, by version id; versions never used are there with zeros."""

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from itertools import combinations
 
 from core.domain.groups import GROUPS, TaskGroup
 from core.domain.identity import normalise
-from core.domain.task import EmbeddingTask, TaskState
+from core.domain.task import EmbeddingTask, NearPair, TaskState
 from core.errors import BadInput, NothingToDo
 from core.generation.checks import character_grams
 from core.storage.tasks import TaskAddReport, TaskStore
@@ -19,15 +19,6 @@ LONGEST_TASK = 500
 NEAR = 0.55  # Jaccard of character 4-grams: above it, two sentences share most of their wording
 LARGEST_BUCKET = 60  # a 4-gram in more tasks than this (“ given a ”) says nothing and would make every pair a candidate
 FEWEST_SHARED = 3  # rarer 4-grams two tasks must share before they are compared
-
-
-@dataclass(frozen=True, slots=True)
-class NearPair:
-    """Two tasks of one group that are worded alike; the older one first."""
-
-    first: EmbeddingTask
-    second: EmbeddingTask
-    similarity: float
 
 
 Pairs = list[NearPair]

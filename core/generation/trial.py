@@ -4,34 +4,20 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from dataclasses import dataclass
 
 from core.domain.chat import ChatReply, ChatRequest
 from core.domain.endpoint import Endpoint
 from core.domain.groups import TaskGroup
 from core.domain.plans import EndpointPlan
-from core.domain.prompt import PromptStep
-from core.domain.triple import Flag, Texts, Triple
+from core.domain.prompt import Preview, PromptStep, TrialReport
+from core.domain.triple import Texts, Triple
 from core.generation.checks import check_triple
-from core.generation.parsing import Reading, read_example, read_tasks
-from core.generation.prompt_library import Preview
+from core.generation.parsing import read_example, read_tasks
 from core.generation.reply_schemas import example_schema, task_list_schema
 from core.generation.teachers import Teachers, close_model
 from core.llm.pricing import price
 
 EMBEDDED_TASKS = 4  # a trial on the embedded teacher asks for fewer tasks, so that it ends within seconds
-
-
-@dataclass(frozen=True, slots=True)
-class TrialReport:
-    """What one call brought. `cost` in US dollars, None where the price is unknown."""
-
-    reply: ChatReply
-    reading: Reading
-    texts: Texts | None  # of an example
-    tasks: tuple[tuple[str, str], ...]  # (task, topic) of a brainstorm
-    flags: tuple[Flag, ...]
-    cost: float | None
 
 
 class PromptTrial:
@@ -60,10 +46,10 @@ class PromptTrial:
         cost = price(endpoint.base_url, endpoint.model, reply.prompt_tokens, reply.completion_tokens)
         if step is PromptStep.BRAINSTORM:
             tasks, reading = read_tasks(reply)
-            return TrialReport(reply, reading, None, tuple(tasks), (), cost)
+            return TrialReport(reply, None, tuple(tasks), (), cost, reading.reason, reading.detail, reading.repaired)
         texts, reading = read_example(group, reply)
         flags = tuple(check_triple(_triple_of(group, preview, texts))) if texts else ()
-        return TrialReport(reply, reading, texts, (), flags, cost)
+        return TrialReport(reply, texts, (), flags, cost, reading.reason, reading.detail, reading.repaired)
 
     async def _ask(self, endpoint: Endpoint, request: ChatRequest) -> ChatReply:
         plan = EndpointPlan(

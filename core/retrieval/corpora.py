@@ -105,13 +105,16 @@ class CorpusShelf:
             )
         return self._version_corpora[version.id]
 
-    def import_corpus(self, name: str, content: bytes | Path, file_format: str | None = None, *, replace: bool = False) -> ImportedCorpus:
+    def import_corpus(
+        self, name: str, content: bytes | Path, file_format: str | None = None, *, replace: bool = False, origin: str | None = None
+    ) -> ImportedCorpus:
         """Store the documents of a file as a corpus. Good rows are kept, bad ones are reported with their line.
 
         Args:
             name: what people call it; must be free unless `replace`.
             content: the bytes, or the path of a file.
             file_format: txt | csv | tsv | jsonl | zip; by the path's ending where absent.
+            origin: where it comes from, in words; the path's name where absent.
             replace: take the place of the corpus of this name; its indexes become stale.
 
         Raises:

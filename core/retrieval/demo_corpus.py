@@ -107,7 +107,9 @@ def _joined(entries: list[str]) -> Iterator[str]:
 def _members(module: ModuleType, name: str) -> Iterator[tuple[str, str]]:
     """(title, docstring) of public functions and classes the module itself defines, and of the methods of those classes."""
     for attribute, value in sorted(vars(module).items()):
-        if attribute.startswith("_") or not (inspect.isroutine(value) or inspect.isclass(value)) or not _belongs(value, name):
+        if attribute.startswith("_") or attribute.endswith("hook"):  # programs put their own hooks into sys
+            continue
+        if not (inspect.isroutine(value) or inspect.isclass(value)) or not _belongs(value, name):
             continue
         text = _docstring(value)
         title = f"{name}.{attribute}" if name != "builtins" else attribute

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from core.domain.encoder import EncoderSpec, Role
 from core.encoder.text_encoder import TextEncoder
-from core.errors import OutOfMemory, ServiceUnavailable
+from core.errors import OutOfMemory
 
 SLICE_TEXTS = 32  # a long request is cut into slices, so that a query in between waits for one slice only
 BATCH_TEXTS = 64
@@ -75,7 +75,7 @@ class EncoderPool:
     def _worker(self, spec: EncoderSpec) -> _Worker:
         key = spec.fingerprint
         worker = self._workers.get(key)
-        if worker is None or worker.broken:  # a model that failed to load is tried again: its files may be there now
+        if worker is None or worker.failure is not None:  # a model that failed to load is tried again: its files may be there now
             worker = self._workers[key] = _Worker(spec, self._open)
         self._workers.move_to_end(key)
         while len(self._workers) > self._keep:
@@ -89,7 +89,7 @@ class _Worker:
     def __init__(self, spec: EncoderSpec, open_model: Callable[[EncoderSpec], TextEncoder]) -> None:
         self.spec = spec
         self.ready = False
-        self.broken = False
+        self.failure: BaseException | None = None  # why the model cannot be loaded
         self._open = open_model
         self._waiting: list[_Piece] = []
         self._numbers = itertools.count()
@@ -120,8 +120,8 @@ class _Worker:
 
     def _add(self, piece: _Piece) -> None:
         with self._changed:
-            if self.broken:
-                piece.fail(ServiceUnavailable("The model was just given up.", hint="Ask again."))
+            if self.failure is not None:
+                piece.fail(self.failure)
                 return
             heapq.heappush(self._waiting, piece)
             self._changed.notify()
@@ -165,7 +165,7 @@ class _Worker:
 
     def _give_up(self, error: BaseException) -> None:
         with self._changed:
-            self.broken = True
+            self.failure = error
             waiting, self._waiting = self._waiting, []
         for piece in waiting:
             piece.fail(error)

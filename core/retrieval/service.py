@@ -96,12 +96,15 @@ def build_service(
         engine.pool.clear()
         state.threads.shutdown(wait=False, cancel_futures=True)
 
+    async def health(request: Request) -> JSONResponse:
+        return _health(state, request)
+
     async def stop(_: Request) -> JSONResponse:
         asyncio.get_running_loop().call_later(0.05, end)
         return JSONResponse({"stopping": True})
 
     routes = [
-        Route("/health", lambda request: _health(state, request)),
+        Route("/health", health),
         Route("/v1/models", _told(state, _models)),
         Route("/v1/embeddings", _told(state, _embeddings), methods=["POST"]),
         Route("/v1/chat/completions", _told(state, _chat), methods=["POST"]),
@@ -113,7 +116,7 @@ def build_service(
     return _BearerOnly(Starlette(routes=routes, lifespan=lifespan), token)
 
 
-async def _health(state: ServiceState, request: Request) -> JSONResponse:
+def _health(state: ServiceState, request: Request) -> JSONResponse:
     facts: dict[str, Any] = {"status": "ok"}
     if "authorization" in request.headers:  # checked before we get here
         facts |= {"models": state.engine.pool.loaded(), "in_flight": state.in_flight, "idle_seconds": time.monotonic() - state.last_used}

@@ -54,7 +54,10 @@ class ModelService:
     def ready(self) -> bool:
         """Whether a live service answers now; never starts one."""
         address = live_address(self._settings.workspace)
-        return address is not None and self._healthy(address)
+        answers = address is not None and self._healthy(address)
+        if answers:
+            self._starting = None
+        return answers
 
     def ensure_started(self, wait_seconds: float = START_SECONDS) -> None:
         """Make sure a service runs; returns when it answers.

@@ -18,6 +18,7 @@ from core.storage.triples import TripleStore
 UNDOABLE_STEPS = 50
 TEMPO_WINDOW = timedelta(hours=1)
 TEMPO_LEAST = 3  # verdicts below which a speed says nothing
+EVERYTHING = TripleFilter()
 BULK_ACTIONS = {Action.ACCEPT: Verdict.ACCEPTED, Action.REJECT: Verdict.REJECTED}
 
 
@@ -25,7 +26,7 @@ BULK_ACTIONS = {Action.ACCEPT: Verdict.ACCEPTED, Action.REJECT: Verdict.REJECTED
 class Queue:
     """What one reviewer works through: pending triples that pass a filter, in an order."""
 
-    wanted: TripleFilter = TripleFilter()
+    wanted: TripleFilter = EVERYTHING
     order: TripleOrder = TripleOrder.SUSPICIOUS
     seed: int = 0
     reviewer: str = ""

@@ -11,8 +11,8 @@ from typing import Any
 from core.storage.database import translated_errors
 
 
-def write_text(path: Path, text: str) -> None:
-    """Replace `path` with `text` in one step.
+def write_bytes(path: Path, data: bytes) -> None:
+    """Replace `path` with `data` in one step.
 
     Raises:
         DiskFull, StorageError: the old file is untouched.
@@ -21,13 +21,18 @@ def write_text(path: Path, text: str) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
         try:
-            with temporary.open("w", encoding="utf-8") as file:
-                file.write(text)
+            with temporary.open("wb") as file:
+                file.write(data)
                 file.flush()
                 os.fsync(file.fileno())
             temporary.replace(path)
         finally:
             temporary.unlink(missing_ok=True)
+
+
+def write_text(path: Path, text: str) -> None:
+    """`write_bytes` of UTF-8."""
+    write_bytes(path, text.encode())
 
 
 def write_json(path: Path, value: Any) -> None:

@@ -1,0 +1,300 @@
+"""The dataset: search it, import and export it, freeze versions of it, follow one triple from its prompt to its runs."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Protocol
+
+from core.domain.dataset import DatasetVersion, Example, Split, choose_heldout_tasks
+from core.domain.filters import TaskCount, TripleFilter, TripleOrder
+from core.domain.identity import content_id
+from core.domain.jobs import Job, JobKind
+from core.domain.review import Action, Decision, TripleRecord
+from core.domain.task import EmbeddingTask, TaskState
+from core.domain.triple import Flag, Triple, Verdict
+from core.errors import BadInput, BadRows, NotFound, NothingToDo
+from core.jobs.board import JobBoard
+from core.review.exporting import ExportFormat, row_of_example, row_of_record, write_rows
+from core.review.freezing import Overlap, VersionDiff, compare, content_hash, counts_of, find_overlap, to_examples
+from core.review.rows import BadRow, Fallbacks, read_rows
+from core.storage.database import now, translated_errors
+from core.storage.decisions import DecisionStore
+from core.storage.triples import TripleStore
+from core.storage.versions import VersionStore
+
+EVERYTHING = TripleFilter()
+NO_FALLBACKS = Fallbacks()
+STARTER = "starter"
+LONGEST_NAME = 80
+
+
+class TaskKeeper(Protocol):
+    """Where the tasks of imported triples go."""
+
+    def add(self, new: Sequence[EmbeddingTask]) -> object:
+        """Store tasks that are not there yet."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class ImportReport:
+    """What an import did: ids of new and of known triples, rows that could not be used, and how many were accepted at once."""
+
+    added: list[str]
+    duplicates: list[str]
+    bad: list[BadRow]
+    accepted: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class FreezePreview:
+    """What a version would hold, before it is frozen."""
+
+    train: int
+    heldout: int
+    tasks: tuple[TaskCount, ...]
+    heldout_tasks: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Stores:
+    """The tables a shelf works on."""
+
+    triples: TripleStore
+    decisions: DecisionStore
+    versions: VersionStore
+    tasks: TaskKeeper
+
+
+class DatasetShelf:
+    """Everything about the triples as a whole."""
+
+    def __init__(
+        self, stores: Stores, jobs: JobBoard, check: Callable[[Triple], Sequence[Flag]], *, starter_folder: Path
+    ) -> None:
+        self._triples = stores.triples
+        self._decisions = stores.decisions
+        self._versions = stores.versions
+        self._tasks = stores.tasks
+        self._jobs = jobs
+        self._check = check
+        self._starter_folder = starter_folder
+
+    # ---- search
+
+    def search(
+        self,
+        wanted: TripleFilter = EVERYTHING,
+        order: TripleOrder = TripleOrder.OLDEST,
+        limit: int = 50,
+        offset: int = 0,
+    ) -> list[TripleRecord]:
+        """One page of the triples that pass."""
+        return self._triples.find(wanted, order, limit, offset)
+
+    def count(self, wanted: TripleFilter = EVERYTHING) -> int:
+        """How many pass."""
+        return self._triples.count(wanted)
+
+    def counts_by(self, column: str, wanted: TripleFilter = EVERYTHING) -> dict[str, int]:
+        """How many pass for each value of a column, most frequent first."""
+        return self._triples.counts_by(column, wanted)
+
+    def tasks(self, wanted: TripleFilter = EVERYTHING) -> list[TaskCount]:
+        """Tasks of the triples that pass, most triples first."""
+        return self._triples.tasks(wanted)
+
+    def ids(self, wanted: TripleFilter = EVERYTHING) -> list[str]:
+        """Ids of all that pass: what a bulk action over a filter works on."""
+        return self._triples.ids(wanted)
+
+    # ---- versions
+
+    def preview(self, wanted: TripleFilter = EVERYTHING, *, heldout_share: float = 0.2, seed: int = 0) -> FreezePreview:
+        """Counts and split a freeze would give now."""
+        tasks = self._triples.tasks(replace(wanted, verdict=Verdict.ACCEPTED))
+        chosen = choose_heldout_tasks(((t.task_id, t.group) for t in tasks), share=heldout_share, seed=seed)
+        heldout = sum(t.triples for t in tasks if t.task_id in chosen)
+        return FreezePreview(sum(t.triples for t in tasks) - heldout, heldout, tuple(tasks), chosen)
+
+    def freeze(
+        self, name: str, wanted: TripleFilter = EVERYTHING, *, heldout_share: float = 0.2, seed: int = 0
+    ) -> DatasetVersion:
+        """Freeze the accepted triples that pass, with their texts as they stand now and whole tasks held out.
+
+        Raises:
+            NothingToDo: no accepted triple passes.
+            BadInput: the name is blank, too long or in use, or the share is not between 0 and 1.
+        """
+        name = name.strip()
+        if not name or len(name) > LONGEST_NAME:
+            raise BadInput(f"A version needs a name of 1 to {LONGEST_NAME} characters.", hint="For example v1.")
+        if not 0 <= heldout_share < 1:
+            raise BadInput(f"A held-out share of {heldout_share:g} cannot be used.", hint="Give a number from 0 up to, not including, 1.")
+        if any(version.name == name for version in self._versions.list()):
+            raise BadInput(f"A version named {name!r} exists.", hint="Choose another name; a version never changes.")
+        accepted = replace(wanted, verdict=Verdict.ACCEPTED)
+        preview = self.preview(accepted, heldout_share=heldout_share, seed=seed)
+        examples = to_examples(self._triples.each(accepted), preview.heldout_tasks)
+        if not examples:
+            raise NothingToDo("There is no accepted triple to freeze.", hint="Accept some on the Review page, or load the starter set.")
+        version = self._version(name, examples)
+        settings = {"filter": accepted.as_dict(), "heldout_share": heldout_share, "seed": seed}
+        self._versions.add(version, examples, settings)
+        return version
+
+    def _version(self, name: str, examples: list[Example]) -> DatasetVersion:
+        digest = content_hash(examples)
+        heldout = sum(example.split is Split.HELDOUT for example in examples)
+        newest = self._versions.list()[:1]
+        return DatasetVersion(
+            id=content_id(name, digest),
+            name=name,
+            content_hash=digest,
+            train_count=len(examples) - heldout,
+            heldout_count=heldout,
+            counts=counts_of(examples),
+            parent_id=newest[0].id if newest else None,
+            created_at=now(),
+        )
+
+    def versions(self) -> list[DatasetVersion]:
+        """All versions, newest first."""
+        return self._versions.list()
+
+    def version(self, version: str) -> DatasetVersion:
+        """A version by id or name.
+
+        Raises:
+            NotFound: there is none.
+        """
+        return self._versions.get(version)
+
+    def examples(self, version: str, split: Split | None = None) -> list[Example]:
+        """Examples of a version in the order they were frozen."""
+        return list(self._versions.examples(self._versions.get(version).id, split))
+
+    def diff(self, older: str, newer: str) -> VersionDiff:
+        """What changed from one version to another."""
+        return compare(self.examples(older), self.examples(newer))
+
+    def overlap(self, version: str) -> list[Overlap]:
+        """Texts that stand on both sides of a version's split."""
+        return find_overlap(self.examples(version))
+
+    # ---- lineage
+
+    def lineage(self, triple_id: str) -> dict[str, Any]:
+        """Everything one triple came from and went into.
+
+        Keys: record (TripleRecord), prompt_version and request (dict or None), decisions (list of Decision, oldest first),
+        versions (list of {"version": DatasetVersion, "split": str}), jobs (training jobs on those versions, newest first).
+
+        Raises:
+            NotFound: no triple has this id.
+        """
+        record = self._triples.get(triple_id)
+        holding = self._versions.holding(triple_id)
+        return {
+            "record": record,
+            **self._triples.origin(triple_id),
+            "decisions": self._decisions.of_triple(triple_id),
+            "versions": [{"version": version, "split": split.value} for version, split in holding],
+            "jobs": self._trained_on({version.id for version, _ in holding}),
+        }
+
+    def _trained_on(self, version_ids: set[str]) -> list[Job]:
+        return [job for job in self._jobs.find(JobKind.TRAIN) if job.dataset_version_id in version_ids] if version_ids else []
+
+    # ---- in and out
+
+    def import_rows(
+        self,
+        file: Path | bytes,
+        *,
+        source: str = "import",
+        accept_as: str | None = None,
+        fallbacks: Fallbacks = NO_FALLBACKS,
+        reason: str = "imported as accepted",
+    ) -> ImportReport:
+        """Take the rows of a JSONL file in; bad rows are reported and the good ones kept.
+
+        Args:
+            file: a path or its content. Keys of a row: group, task, language, target_language, topic, slots, query, positive, negative;
+                or anchor, positive, negative, with `fallbacks` for what that form lacks.
+            source: what the triples say they came from.
+            accept_as: name of the reviewer who accepts every row that is still pending, as one step that can be undone.
+            fallbacks: group, task and language of rows in the anchor form.
+            reason: what those decisions say.
+
+        Raises:
+            BadRows: no row can be used; nothing was changed.
+            NotFound: there is no such file.
+        """
+        data = file if isinstance(file, bytes) else _read(file)
+        good, bad = read_rows(data, source=source, fallbacks=fallbacks)
+        if not good:
+            raise _unusable(bad)
+        flags = {triple.id: self._check(triple) for triple in good}
+        report = self._triples.add(good, flags)
+        self._tasks.add(
+            list({t.task_id: EmbeddingTask(t.group, t.task, TaskState.ACCEPTED, t.topic, source, created_at=now()) for t in good}.values())
+        )
+        accepted = self._accept([*report.added, *report.duplicates], accept_as, reason) if accept_as else 0
+        return ImportReport(report.added, report.duplicates, bad, accepted)
+
+    def _accept(self, ids: Sequence[str], reviewer: str, reason: str) -> int:
+        pending = [r.id for r in self._triples.get_many(dict.fromkeys(ids)) if r.standing.verdict is Verdict.PENDING]
+        batch_id = uuid.uuid4().hex
+        self._decisions.append([Decision(i, reviewer, Action.ACCEPT, reason, batch_id=batch_id) for i in pending])
+        return len(pending)
+
+    def load_starter(self, *, accept: bool = False) -> ImportReport:
+        """Load the triples that ship with the project; with `accept` they count as accepted by "starter".
+
+        Raises:
+            NotFound: the files are not there.
+        """
+        files = sorted(self._starter_folder.glob("*.jsonl"))
+        if not files:
+            raise NotFound(f"There is no starter set in {self._starter_folder}.", hint="Get the files again from the project's repository.")
+        data = b"\n".join(_read(path) for path in files)
+        return self.import_rows(data, source=STARTER, accept_as=STARTER if accept else None, reason="part of the starter set")
+
+    def export(
+        self,
+        *,
+        version: str | None = None,
+        wanted: TripleFilter = EVERYTHING,
+        format: ExportFormat = ExportFormat.JSONL,  # noqa: A002 - the word users see
+    ) -> tuple[bytes, int]:
+        """A file of a version, or of the triples that pass a filter, and how many rows it holds.
+
+        Raises:
+            NothingToDo: there is no row to write.
+        """
+        rows = [row_of_example(e) for e in self.examples(version)] if version else [row_of_record(r) for r in self._triples.each(wanted)]
+        if not rows:
+            raise NothingToDo("There is nothing to export.", hint="Widen the filter.")
+        return write_rows(rows, format), len(rows)
+
+
+def _read(path: Path) -> bytes:
+    if not path.is_file():
+        raise NotFound(f"There is no file {path}.", hint="Check the path.")
+    with translated_errors():
+        return path.read_bytes()
+
+
+def _unusable(bad: Sequence[BadRow]) -> BadRows:
+    if not bad:
+        return BadRows("The file holds no rows.", hint="Give a JSONL file: one JSON object a line.")
+    first = "; ".join(f"line {row.line} {row.reason}" for row in bad[:3])
+    more = f" (and {len(bad) - 3} more)" if len(bad) > 3 else ""
+    return BadRows(
+        f"No row can be used: {first}{more}.",
+        hint="Each line is a JSON object with group, task, query, positive and negative, or with anchor, positive and negative.",
+    )

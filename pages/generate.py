@@ -1,0 +1,203 @@
+"""Plan examples, know what they take, start, and watch them come."""
+
+from __future__ import annotations
+
+import streamlit as st
+from pydantic import ValidationError
+
+from core.domain.endpoint import Endpoint
+from core.domain.groups import GROUPS, TaskGroup
+from core.domain.jobs import Job, JobKind
+from core.domain.languages import LANGUAGES, paper_weights
+from core.domain.plans import Budget, GenerationPlan
+from core.domain.prompt import PromptStep
+from core.domain.task import TaskState
+from core.errors import BadPlan, WorkbenchError
+from pages.ui.generation_charts import attempt, duration, language_chart, show_attempts, show_job
+from pages.ui.problems import problems_shown
+from pages.ui.prompt_editor import money
+from pages.ui.session import open_workbench
+from pages.ui.widgets import plain, show_empty_state
+
+ONE, OWN, PAPER = "One language", "Own weights", "The paper's weights"
+
+
+def choose_counts() -> dict[TaskGroup, int]:
+    """How many examples of each group; says where tasks are missing."""
+    accepted = {group: counts[TaskState.ACCEPTED] for group, counts in open_workbench().tasks.counts().items()}
+    counts: dict[TaskGroup, int] = {}
+    for column, group in zip(st.columns(6), TaskGroup, strict=True):
+        tasks = accepted.get(group)
+        start = 10 if group is TaskGroup.SHORT_LONG and tasks else 0
+        counts[group] = int(column.number_input(group.value, 0, 1_000_000, start, step=5, key=f"count-{group.value}",
+                                                help=GROUPS[group].kind) or 0)  # fmt: skip
+        column.caption("fixed task" if tasks is None else f"{tasks:,} accepted task{'' if tasks == 1 else 's'}")
+    return counts
+
+
+def choose_languages() -> dict[str, float]:
+    """Which languages the texts are drawn from."""
+    mode = st.segmented_control("Languages", [ONE, OWN, PAPER], default=ONE, required=True, key="language-mode", persist_state="session")
+    if mode == PAPER:
+        return paper_weights()
+    if mode == ONE:
+        return {st.selectbox("Language", list(LANGUAGES), index=list(LANGUAGES).index("English"), key="one-language"): 1.0}
+    start = ["English", "Chinese (Simplified)"]
+    chosen = st.multiselect("Languages", list(LANGUAGES), start, key="own-languages", label_visibility="collapsed")
+    columns = st.columns(3)
+    weights = {name: columns[i % 3].number_input(name, 0.0, 1000.0, 1.0, key=f"weight-{name}") for i, name in enumerate(chosen)}
+    return {name: float(weight or 0.0) for name, weight in weights.items()}
+
+
+def choose_endpoint() -> Endpoint:
+    """Who writes."""
+    book = open_workbench().endpoints
+    endpoints = {e.name: e for e in book.list()}
+    names = list(endpoints)
+    name = st.selectbox("Written by", names, index=names.index(book.default().name), key="generate-endpoint",
+                        format_func=lambda n: f"{n} · {endpoints[n].model}")  # fmt: skip
+    endpoint = endpoints[name]
+    if endpoint.embedded:
+        st.warning("The embedded teacher is a 135M model: it shows that everything works, but its texts are weak. Set a real endpoint in "
+                   "Settings for data worth training on.", icon=":material/info:")  # fmt: skip
+    elif not book.has_key(endpoint):
+        st.warning(plain(f"The key {endpoint.api_key_env} is not set. Give it on the Settings page, unless this endpoint needs none."),
+                   icon=":material/key_off:")  # fmt: skip
+    return endpoint
+
+
+def choose_details(endpoint: Endpoint) -> dict[str, object]:
+    """Sampling, speed, budgets and seed."""
+    jobs = len(open_workbench().jobs.find(JobKind.GENERATE))
+    first = st.columns(4)
+    temperature = first[0].number_input("Temperature", 0.0, 2.0, 1.0, 0.1, key="temperature")
+    top_p = first[1].number_input("Top-p", 0.01, 1.0, 1.0, 0.05, key="top-p")
+    in_flight = first[2].number_input("In flight", 1, 1000, endpoint.in_flight, key=f"in-flight-{endpoint.name}", help="Requests at a time")
+    max_tokens = first[3].number_input("Reply tokens", 16, 200_000, endpoint.max_tokens, step=256, key=f"max-tokens-{endpoint.name}",
+                                       help="A reply that needs more is cut off and counts as failed")  # fmt: skip
+    second = st.columns(4)
+    requests = second[0].number_input("Budget, requests", 1, None, None, key="budget-requests", placeholder="no limit")
+    dollars = second[1].number_input("Budget, US$", 0.0, None, None, key="budget-money", placeholder="no limit")
+    seed = second[2].number_input("Seed", 0, None, jobs, key="generate-seed",
+                                  help="Same plan, same seed: the same requests; what has a reply is not sent again.")  # fmt: skip
+    return {"temperature": temperature, "top_p": top_p, "in_flight": in_flight, "max_tokens": max_tokens,
+            "budget": Budget(requests=requests, money=dollars), "seed": seed}  # fmt: skip
+
+
+def choose_prompts(counts: dict[TaskGroup, int]) -> dict[TaskGroup, str]:
+    """Prompt version of each group in the plan; the newest unless another is chosen."""
+    library = open_workbench().prompts
+    chosen: dict[TaskGroup, str] = {}
+    for group in (g for g, count in counts.items() if count):
+        versions = {f"v{v.number} {v.note}".strip(): v.id for v in library.versions(group, PromptStep.EXAMPLE)}
+        chosen[group] = versions[st.selectbox(f"Prompt for {group.value}", list(versions), key=f"prompt-version-{group.value}")]
+    return chosen
+
+
+def make_plan() -> GenerationPlan:
+    """The form."""
+    st.markdown("##### How many")
+    counts = choose_counts()
+    left, right = st.columns([3, 2], gap="large")
+    with left:
+        languages = choose_languages()
+        endpoint = choose_endpoint()
+        with st.expander("Sampling, speed, budgets, seed", icon=":material/tune:"):
+            details = choose_details(endpoint)
+        with st.expander("Prompt versions", icon=":material/edit_note:"):
+            versions = choose_prompts(counts)
+    with right:
+        st.altair_chart(language_chart(languages), key="language-plan", alt="Share of each language in the plan")
+    values = endpoint.model_dump(exclude={"name"}) | details | {"counts": counts, "languages": languages, "prompt_versions": versions}
+    try:
+        return GenerationPlan.model_validate(values)
+    except ValidationError as error:
+        raise BadPlan(f"The plan cannot be used: {error.errors()[0]['msg']}.", hint="Correct the form above.") from error
+
+
+def show_estimate(plan: GenerationPlan) -> bool:
+    """What the plan will take, before anything is spent; whether it can be started."""
+    try:
+        estimate = open_workbench().generation.estimate(plan)
+    except WorkbenchError as error:
+        st.info(f"{plain(error.message)} {plain(error.hint)}", icon=":material/info:")
+        return False
+    columns = st.columns(5)
+    columns[0].metric("To send", f"{estimate.to_send:,} requests")
+    columns[1].metric("Prompt tokens", f"{estimate.prompt_tokens:,}")
+    columns[2].metric("Reply tokens", f"{estimate.completion_tokens:,}")
+    columns[3].metric("Cost", money(estimate.cost), help="From the price table inside genai-prices; unknown is never shown as 0")
+    columns[4].metric("Time", duration(estimate.seconds))
+    st.caption(plain(estimate.basis))
+    if estimate.answered:
+        st.info(f"{estimate.answered:,} of {estimate.requests:,} requests of this plan have a reply already and are not sent again. "
+                "Change the seed for new examples.", icon=":material/inventory:")  # fmt: skip
+    return True
+
+
+def show_preview(plan: GenerationPlan) -> None:
+    """Three prompts of this plan, as they will be sent."""
+    box = st.expander("Look at 3 of these prompts before spending", icon=":material/visibility:", on_change="rerun", key="plan-preview")
+    if not box.open:
+        return
+    found = open_workbench().generation.preview(plan, 3)
+    for tab, (request, preview) in zip(box.tabs(["First", "Second", "Third"][: len(found)], key="preview-tabs"), found, strict=True):
+        with tab:
+            drawn = " ".join(f":blue-badge[{plain(name)}: {plain(str(value))}]" for name, value in preview.slots.items())
+            st.markdown(f":gray-badge[{request.group.value}] {drawn}")
+            st.code(preview.text, language=None, wrap_lines=True)
+
+
+def start(plan: GenerationPlan) -> None:
+    """Start and show that job below."""
+    job = open_workbench().generation.start_generation(plan)
+    st.session_state["generation-job"] = job.id
+
+
+@st.fragment(run_every=2)
+def show_jobs() -> None:
+    """One generation job, live; the newest unless another is chosen."""
+    with problems_shown():
+        show_attempts()
+        jobs = {job.id: job for job in open_workbench().jobs.find(JobKind.GENERATE)}
+        if not jobs:
+            show_empty_state("Nothing has been generated yet. Set counts above, look at the estimate, then start.")
+            return
+        chosen = st.selectbox(
+            "Job", list(jobs), format_func=lambda i: job_name(jobs[i]), key="generation-job", label_visibility="collapsed"
+        )
+        with st.container(border=True, key="generation-live"):
+            show_job(jobs[chosen], unit="triples")
+            if jobs[chosen].result:
+                show_result(jobs[chosen])
+
+
+def job_name(job: Job) -> str:
+    """A line of the list of jobs."""
+    return f"{job.created_at[:16].replace('T', ' ')} · {job.title} · {job.state.value}"
+
+
+def show_result(job: Job) -> None:
+    """What a finished job brought, and where to go on."""
+    result = job.result
+    flags = ", ".join(f"{plain(code)} {n}" for code, n in result.get("flags", {}).items()) or "none"
+    st.markdown(
+        f"**{result.get('added', 0):,} new triples**, {result.get('duplicates', 0):,} duplicates, {result.get('flagged', 0):,} flagged by "
+        f"the checks ({flags}), in {duration(result.get('seconds'))}."
+    )
+    st.page_link("pages/review.py", label="Review them, most suspicious first", icon=":material/arrow_forward:")
+
+
+st.title("Generate")
+st.caption("One request writes one example: a query, a document that answers it, and a hard negative that nearly does.")
+with problems_shown():
+    wanted = make_plan()
+    st.divider()
+    ready = show_estimate(wanted)
+    if ready:
+        show_preview(wanted)
+    st.button("Start writing", key="start-generation", type="primary", icon=":material/play_arrow:", disabled=not ready,
+              on_click=attempt, args=(start, wanted))  # fmt: skip
+    st.divider()
+    st.markdown("##### Jobs")
+    show_jobs()
