@@ -29,7 +29,9 @@ def show_start(workbench: Workbench) -> None:
     versions = workbench.dataset.versions()
     if not versions:
         show_empty_state(
-            "There is no dataset version yet. Freeze one: its held-out tasks become the test.", page="pages/dataset.py", action="Open Dataset"
+            "There is no dataset version yet. Freeze one: its held-out tasks become the test.",
+            page="pages/dataset.py",
+            action="Open Dataset",
         )
         return
     with st.container(border=True, key="evaluate-plan"):
@@ -42,7 +44,9 @@ def show_start(workbench: Workbench) -> None:
         chosen = right.multiselect("Systems", list(systems), default=default, format_func=systems.__getitem__, key="evaluate-systems")
         with problems_shown():
             test = workbench.evaluation.collection(version)
-            left.caption(f"{len(test.queries)} queries of {len(test.tasks)} tasks; each ranks all {len(test.documents)} held-out documents.")
+            left.caption(
+                f"{len(test.queries)} queries of {len(test.tasks)} tasks; each ranks all {len(test.documents)} held-out documents."
+            )
             if right.button("Evaluate", key="evaluate-start", type="primary", icon=":material/play_arrow:", disabled=not chosen):
                 job = workbench.evaluation.start(EvaluationPlan(dataset_version_id=version, systems=tuple(chosen)))
                 st.session_state["evaluate-shown"] = job.id
@@ -64,18 +68,28 @@ def choose_evaluation(workbench: Workbench) -> Job | None:
 def show_report(workbench: Workbench, job: Job) -> None:
     """Everything one evaluation found."""
     report = workbench.evaluation.report(job.id)
-    top, metric_side, html, data = st.columns([5, 2, 1, 1], vertical_alignment="bottom")
-    top.markdown(
+    st.markdown(
         f"**{plain(report['version']['name'])}**: {report['queries']} held-out queries of {report['tasks']} tasks, "
         f"each ranked against all {report['documents']} held-out documents."
     )
+    metric_side, html, data = st.columns([5, 2, 2], vertical_alignment="bottom")
     metric = metric_side.segmented_control(
         "Metric", list(METRIC_NAMES), format_func=METRIC_NAMES.__getitem__, default="ndcg_at_10", required=True, key="evaluate-metric"
     )
     name = f"evaluation-{report['version']['name']}".replace(" ", "-")
-    html.download_button("HTML", workbench.evaluation.page(job.id), f"{name}.html", "text/html", key="evaluate-html", icon=":material/download:")
+    html.download_button(
+        "Report, HTML",
+        workbench.evaluation.page(job.id),
+        f"{name}.html",
+        "text/html",
+        key="evaluate-html",
+        icon=":material/download:",
+        width="stretch",
+    )
     text = json.dumps(report, ensure_ascii=False, indent=1)
-    data.download_button("JSON", text, f"{name}.json", "application/json", key="evaluate-json", icon=":material/download:")
+    data.download_button(
+        "Report, JSON", text, f"{name}.json", "application/json", key="evaluate-json", icon=":material/download:", width="stretch"
+    )
     tabs = st.tabs(["Scores", "By group and language", "Queries that moved", "Vectors", "Overlap and provenance"], key="evaluate-tabs")
     for tab, show in zip(tabs, (show_scores, show_parts, show_moved, show_geometry, show_provenance), strict=True):
         with tab:
@@ -84,15 +98,14 @@ def show_report(workbench: Workbench, job: Job) -> None:
 
 def show_scores(report: dict[str, Any], metric: str) -> None:
     """Scores with intervals, then each pair in words and as a table."""
-    left, right = st.columns(2)
-    left.markdown("##### Scores")
-    left.altair_chart(score_charts.interval_chart(report, metric), key="evaluate-intervals", width="stretch", alt="Score of each system")
+    st.markdown("##### Scores")
+    st.altair_chart(score_charts.interval_chart(report, metric), key="evaluate-intervals", width="stretch", alt="Score of each system")
     if metric == "recall_at_100" and report["documents"] <= 100:
-        left.info(f"Recall@100 says nothing here: the corpus has only {report['documents']} documents.", icon=":material/info:")
+        st.info(f"Recall@100 says nothing here: the corpus has only {report['documents']} documents.", icon=":material/info:")
     if report["comparisons"]:
-        right.markdown("##### Differences")
+        st.markdown("##### Differences")
         chart = score_charts.difference_chart(report, metric)
-        right.altair_chart(chart, key="evaluate-differences", width="stretch", alt="Difference of each pair of systems")
+        st.altair_chart(chart, key="evaluate-differences", width="stretch", alt="Difference of each pair of systems")
     st.dataframe(score_charts.score_table(report), key="evaluate-scores", hide_index=True, width="stretch")
     st.caption("Mean over queries with its 95 % bootstrap interval.")
     if not report["comparisons"]:

@@ -19,7 +19,7 @@ from pages.ui.session import open_workbench, reviewer
 from pages.ui.widgets import plain, show_empty_state, show_text
 
 HEIGHT = 470
-MOST_LINKS = 300  # lines beyond this are a carpet
+MOST_JOINED = 60  # triples; lines of more are a carpet
 MOST_ROWS = 2000
 OUTLIERS = 50
 SHOWN = ["kind", "text", "group", "task", "language", "verdict", "margin", "margin2", "change", "cluster_name"]
@@ -31,7 +31,9 @@ def show_form(workbench: Workbench, *, expanded: bool) -> None:
         sources = _sources(workbench)
         if not sources:
             show_empty_state(
-                "There is nothing to map yet: no triples.", page=str(Path(__file__).parent / "generate.py"), action="Generate or import some"
+                "There is nothing to map yet: no triples.",
+                page=str(Path(__file__).parent / "generate.py"),
+                action="Generate or import some",
             )
             return
         left, middle, right = st.columns([2, 3, 3], vertical_alignment="bottom")
@@ -39,12 +41,19 @@ def show_form(workbench: Workbench, *, expanded: bool) -> None:
         systems = dict(workbench.systems.names())
         newest = next((name for name in systems if name.startswith("run:")), "baseline")
         models = middle.multiselect(
-            "Models: before, after", list(systems), default=["raw", newest], max_selections=2, format_func=systems.__getitem__, key="explore-models"
+            "Models: before, after",
+            list(systems),
+            default=["raw", newest],
+            max_selections=2,
+            format_func=systems.__getitem__,
+            key="explore-models",
         )
         with right:
             a, b, c = st.columns(3)
             neighbours = a.number_input("Neighbours", 2, 200, 15, key="explore-neighbours", help="UMAP's n_neighbors: small shows detail")
-            distance = b.number_input("Distance", 0.0, 1.0, 0.1, 0.05, key="explore-distance", help="UMAP's min_dist: small packs points tightly")
+            distance = b.number_input(
+                "Distance", 0.0, 1.0, 0.1, 0.05, key="explore-distance", help="UMAP's min_dist: small packs points tightly"
+            )
             seed = c.number_input("Seed", 0, 2**31 - 1, 0, key="explore-seed", help="Equal seeds give equal maps")
         if st.button("Make the map", key="explore-start", type="primary", icon=":material/play_arrow:", disabled=not models):
             with problems_shown():
@@ -57,7 +66,9 @@ def show_form(workbench: Workbench, *, expanded: bool) -> None:
 def _sources(workbench: Workbench) -> dict[str, str]:
     found = {"triples": f"All triples ({count:,})"} if (count := workbench.dataset.count()) else {}
     found |= {f"version {v.id}": f"Version {v.name} ({v.train_count + v.heldout_count:,} examples)" for v in workbench.dataset.versions()}
-    return found | {f"corpus {c.id}": f"{c.name} ({c.documents:,} documents)" for c in workbench.corpora.find() if not c.id.startswith("version:")}
+    return found | {
+        f"corpus {c.id}": f"{c.name} ({c.documents:,} documents)" for c in workbench.corpora.find() if not c.id.startswith("version:")
+    }
 
 
 def _chosen(source: str) -> dict[str, Any]:
@@ -95,8 +106,15 @@ def show_map(workbench: Workbench, job: Job) -> None:
     colour_side, search_side, links_side, count = st.columns([2, 3, 2, 2], vertical_alignment="bottom")
     colours = colour_choices(table)
     colour = colour_side.selectbox("Colour by", colours, format_func=COLOURS.__getitem__, key="explore-colour")
-    wanted = search_side.text_input("Search in the texts", key="explore-search", type="search", live="500ms", placeholder="marks matching points")
-    linked = links_side.toggle("Join selected triples", key="explore-links", value=True, help="query to positive: solid; to negative: dashed")
+    wanted = search_side.text_input(
+        "Search in the texts", key="explore-search", type="search", live="500ms", placeholder="marks matching points"
+    )
+    linked = links_side.toggle(
+        "Join triples",
+        key="explore-links",
+        value=True,
+        help=f"of up to {MOST_JOINED} selected triples; to the positive: solid, to the negative: dashed",
+    )
     matches = _matching(table, wanted)
     count.caption(f"{len(table):,} points · {job.result['clusters']} clusters" + (f" · {len(matches):,} match" if wanted.strip() else ""))
     if not len(matches) and wanted.strip():
@@ -116,7 +134,9 @@ def show_map(workbench: Workbench, job: Job) -> None:
         st.session_state[f"explore-rows-{job.id}"] = rows
         if linked:
             st.rerun()
-    st.caption("Draw a box or a lasso with the buttons above the map (top right); click a word of the legend to hide it. Shapes tell kinds.")
+    st.caption(
+        "Draw a box or a lasso with the buttons above the map (top right); click a word of the legend to hide it. Shapes tell kinds."
+    )
     show_tables(workbench, table, rows or matches, "selected" if rows else "found", labels)
 
 
@@ -133,10 +153,11 @@ def _matching(table: pd.DataFrame, wanted: str) -> list[int]:
 def _links(table: pd.DataFrame, rows: list[int]) -> list[tuple[int, int, str]]:
     """Query to positive and query to negative of each triple that has a selected point."""
     owners = set(table.loc[rows, "owner"]) if rows else set()
+    if len(owners) > MOST_JOINED:
+        return []
     parts = table[table["owner"].isin(owners)]
     place = {(o, k): i for i, o, k in zip(parts.index, parts["owner"], parts["kind"], strict=True)}
-    found = [(place[o, "query"], i, k) for (o, k), i in place.items() if k != "query" and (o, "query") in place]
-    return found[:MOST_LINKS]
+    return [(place[o, "query"], i, k) for (o, k), i in place.items() if k != "query" and (o, "query") in place]
 
 
 def show_tables(workbench: Workbench, table: pd.DataFrame, rows: list[int], word: str, labels: list[str]) -> None:
@@ -159,7 +180,9 @@ def show_tables(workbench: Workbench, table: pd.DataFrame, rows: list[int], word
 
 def show_outliers(workbench: Workbench, table: pd.DataFrame, labels: list[str]) -> None:
     """Points that stand out: least margin, most changed neighbours."""
-    kinds = {c: f"{'Most' if c == 'change' else 'Smallest'} {_column_name(c, labels)}" for c in NUMERIC if c in table and table[c].notna().any()}
+    kinds = {
+        c: f"{'Most' if c == 'change' else 'Smallest'} {_column_name(c, labels)}" for c in NUMERIC if c in table and table[c].notna().any()
+    }
     if not kinds:
         show_empty_state("This map has one model and no hard negatives, so there is nothing to compare.")
         return
@@ -172,7 +195,12 @@ def show_outliers(workbench: Workbench, table: pd.DataFrame, labels: list[str]) 
 
 
 def _column_name(column: str, labels: list[str]) -> str:
-    names = {"margin": f"margin · {labels[0]}", "margin2": f"margin · {labels[-1]}", "change": "neighbours changed", "cluster_name": "cluster"}
+    names = {
+        "margin": f"margin · {labels[0]}",
+        "margin2": f"margin · {labels[-1]}",
+        "change": "neighbours changed",
+        "cluster_name": "cluster",
+    }
     return names.get(column, column)
 
 
@@ -183,7 +211,14 @@ def _show_rows(workbench: Workbench, table: pd.DataFrame, part: pd.DataFrame, ke
     formats = {_column_name(c, labels): st.column_config.NumberColumn(format="%.3f") for c in NUMERIC}
     formats["text"] = st.column_config.TextColumn(width="large")
     ticked = st.dataframe(
-        shown, key=f"explore-{key}-table", hide_index=True, width="stretch", height=250, column_config=formats, on_select="rerun", selection_mode="multi-row"
+        shown,
+        key=f"explore-{key}-table",
+        hide_index=True,
+        width="stretch",
+        height=250,
+        column_config=formats,
+        on_select="rerun",
+        selection_mode="multi-row",
     ).selection.rows
     chosen = part.iloc[ticked] if ticked else part
     if len(ticked) == 1:
@@ -212,7 +247,13 @@ def show_actions(workbench: Workbench, owners: list[str], key: str) -> None:
             _told(workbench.review.bulk(owners, Action.ACCEPT, reviewer()), "accepted")
         if reject.button(f"Reject {len(owners):,}", key=f"explore-{key}-reject", icon=":material/close:", width="stretch"):
             _told(workbench.review.bulk(owners, Action.REJECT, reviewer(), reason=reason), "rejected")
-        if flag.button(f"Flag {len(owners):,}", key=f"explore-{key}-flag", icon=":material/flag:", width="stretch", help="Send to review: find them there by the filter “flagged”"):
+        if flag.button(
+            f"Flag {len(owners):,}",
+            key=f"explore-{key}-flag",
+            icon=":material/flag:",
+            width="stretch",
+            help="Send to review: find them there by the filter “flagged”",
+        ):
             for owner in owners:
                 workbench.review.decide(owner, Action.FLAG, reviewer(), reason="from the map")
             st.session_state["explore-told"] = f"{len(owners):,} triples flagged for review."

@@ -149,7 +149,7 @@ def wait_for_service() -> None:
         if workbench.service.ready():
             st.rerun()
         workbench.service.ensure_started(wait_seconds=0)
-        with st.status("Starting the model service …", key="search-service-starting"):
+        with st.status("Starting the model service …"):
             st.caption("It keeps the models in memory for everyone on this machine. The first start takes a few seconds.")
 
 

@@ -149,8 +149,8 @@ def show_storage() -> None:
         free = workbench.free_bytes()
         st.metric("Free space", f"{free / 1024**3:,.1f} GiB")
         if free < LOW_SPACE_BYTES:
-            st.warning("Little space is left, and a training run keeps checkpoints: free some before starting one.", icon=":material/warning:")
-    st.caption("Database, jobs, adapters, indexes and maps all lie here. Copy the folder and you have copied the project; keys are not in it.")
+            st.warning("Little space is left, and a training run keeps checkpoints: free some first.", icon=":material/warning:")
+    st.caption("Database, jobs, adapters, indexes and maps all lie here. Copy the folder to copy the project; keys are not in it.")
 
 
 def show_traffic() -> None:

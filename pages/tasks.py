@@ -37,7 +37,7 @@ def brainstorm_form() -> None:
     ]
     topics = columns[3].text_input("Topics, separated by commas", key="brainstorm-topics", placeholder="any: drawn from 101 subjects")
     seed = columns[4].number_input("Seed", 0, None, len(workbench.jobs.find(JobKind.BRAINSTORM)), key="brainstorm-seed",
-                                   help="The same plan and seed asks only what has no answer yet; a new seed brings new tasks.")  # fmt: skip
+                                   help="A new seed brings new tasks.")  # fmt: skip
     versions = {f"v{v.number} {v.note}".strip(): v for v in workbench.prompts.versions(group, PromptStep.BRAINSTORM)}
     version = versions[st.selectbox("Prompt version", list(versions), key=f"brainstorm-version-{group.value}", width=260)]
     values = endpoint.model_dump(exclude={"name"}) | {
@@ -108,8 +108,10 @@ def show_table(tasks: list[EmbeddingTask]) -> None:
     words = f"{len(selected)} selected" if selected else f"all {len(tasks)} listed"
     book = open_workbench().tasks
     accept, reject, edit = st.columns([1.4, 1.4, 3])
-    accept.button(f"Accept {words}", key="accept-tasks", icon=":material/check:", on_click=attempt, args=(book.accept, ids), width="stretch")
-    reject.button(f"Reject {words}", key="reject-tasks", icon=":material/close:", on_click=attempt, args=(book.reject, ids), width="stretch")
+    for column, word, icon, action in ((accept, "Accept", "check", book.accept), (reject, "Reject", "close", book.reject)):
+        column.button(
+            f"{word} {words}", key=f"{word.lower()}-tasks", icon=f":material/{icon}:", on_click=attempt, args=(action, ids), width="stretch"
+        )
     if len(selected) == 1:
         with edit.popover("Edit the selected task", icon=":material/edit:"):
             edit_form(selected[0])
@@ -131,7 +133,7 @@ def add_form() -> None:
         chosen = TaskGroup(group.selectbox("Group", [g.value for g in BRAINSTORMED], key="add-group"))
         about = topic.text_input("Topic", key="add-topic", placeholder="one to three words")
         text = st.text_area("One task a line", key="add-text", height=110,
-                            placeholder="Given a symptom that a houseplant owner describes, retrieve care advice that names the cause.")  # fmt: skip
+                            placeholder="Given a symptom of a houseplant, retrieve care advice that names the cause.")  # fmt: skip
         if st.form_submit_button("Add", key="add-tasks-button", icon=":material/add:"):
             with problems_shown():
                 report = open_workbench().tasks.add(chosen, (text or "").splitlines(), topic=about or "")
@@ -158,7 +160,8 @@ def show_pair(number: int, pair: NearPair) -> None:
         for name, column, task in zip(("first", "second"), st.columns(2), (pair.first, pair.second), strict=True):
             with column:
                 show_text(task.text, key=f"pair-{number}-{name}-text")
-                st.button(f"Reject this one ({task.state.value})", key=f"pair-{number}-{name}", on_click=attempt, args=(book.reject, [task.id]))
+                label = f"Reject this one ({task.state.value})"
+                st.button(label, key=f"pair-{number}-{name}", on_click=attempt, args=(book.reject, [task.id]))
 
 
 def show_coverage() -> None:
@@ -179,7 +182,7 @@ def show_coverage() -> None:
 
 
 st.title("Tasks")
-st.caption("A task is one sentence: what the query is, and which documents are wanted. It becomes the instruction of every query written for it.")
+st.caption("A task is one sentence: what the query is, and which documents are wanted. It becomes the instruction of its queries.")
 with problems_shown():
     brainstorm_form()
     show_latest_brainstorm()

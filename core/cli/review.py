@@ -9,12 +9,11 @@ from typing import Annotated
 import typer
 
 from core.cli.output import JsonOption, WorkspaceOption, failures_told, finish, open_workbench, people
+from core.domain.dataset import ExportFormat, Fallbacks
 from core.domain.filters import TripleFilter
 from core.domain.groups import TaskGroup
 from core.domain.triple import Verdict
 from core.errors import BadInput
-from core.review.exporting import ExportFormat
-from core.review.rows import Fallbacks
 from core.review.shelf import ImportReport
 from core.storage.artifacts import write_bytes
 

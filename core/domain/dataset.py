@@ -10,12 +10,31 @@ from enum import StrEnum
 from core.domain.groups import GROUPS, TaskGroup
 from core.domain.triple import SlotValue, Texts
 
+FALLBACK_TASK = "Given a query, retrieve passages that answer it."
+
 
 class Split(StrEnum):
     """Side of a version an example is on."""
 
     TRAIN = "train"
     HELDOUT = "heldout"
+
+
+class ExportFormat(StrEnum):
+    """What a file is written as; JSONL and Parquet keep null apart from a blank text."""
+
+    JSONL = "jsonl"
+    CSV = "csv"
+    PARQUET = "parquet"
+
+
+@dataclass(frozen=True, slots=True)
+class Fallbacks:
+    """What stands in for keys that rows in the anchor/positive/negative form lack."""
+
+    group: TaskGroup = TaskGroup.SHORT_LONG
+    task: str = FALLBACK_TASK
+    language: str = "English"
 
 
 @dataclass(frozen=True, slots=True)

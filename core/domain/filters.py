@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from enum import StrEnum
 from typing import Any, Self
 
@@ -63,6 +63,24 @@ class TripleFilter:
         if read.get("verdict"):
             read["verdict"] = Verdict(read["verdict"])
         return cls(**read, **{name: value for name, value in values.items() if name not in known})
+
+
+EVERYTHING = TripleFilter()
+
+
+@dataclass(frozen=True, slots=True)
+class ReviewQueue:
+    """What one reviewer works through: pending triples that pass a filter, in an order."""
+
+    wanted: TripleFilter = EVERYTHING
+    order: TripleOrder = TripleOrder.SUSPICIOUS
+    seed: int = 0
+    reviewer: str = ""
+
+    @property
+    def pending(self) -> TripleFilter:
+        """The filter, narrowed to what this reviewer has neither decided nor skipped."""
+        return replace(self.wanted, verdict=Verdict.PENDING, not_skipped_by=self.reviewer or None)
 
 
 @dataclass(frozen=True, slots=True)

@@ -105,3 +105,11 @@ def check_weights(weights: Mapping[str, float]) -> None:
             raise NotFound(f"“{name}” is not a name of the table.", hint=f"Write it as “{find_language(name).name}”.")
     if sum(weights.values()) <= 0:
         raise BadPlan("The language plan holds no weight above 0.", hint="Give at least one language a weight.")
+
+
+def count_words(text: str, language: str) -> int:
+    """Words, or for scripts without spaces the number of English words that many characters stand for."""
+    known = LANGUAGES.get(language)
+    if known and known.characters_a_word:
+        return round(sum(c.isalnum() for c in text) / known.characters_a_word)
+    return len(text.split())

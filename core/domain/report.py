@@ -37,8 +37,8 @@ SURE_BELOW = 0.05
 
 
 def p_text(p: float) -> str:
-    """A p value as people read it."""
-    return "p < 0.0001" if p < 0.0001 else f"p = {p:.4f}"
+    """A p value as people read it, in one piece."""
+    return "p\u00a0<\u00a00.0001" if p < 0.0001 else f"p\u00a0=\u00a0{p:.4f}"
 
 
 def in_words(comparison: Comparison, system: str, against: str) -> str:

@@ -47,7 +47,8 @@ class JsonGuide:
         from llguidance import LLMatcher
 
         bounded = bound_arrays(schema)
-        options = {"whitespace_flexible": False}  # else a small model can write blanks for ever
+        # Fixed spacing, the usual one: a small model may write blanks for ever, and writes worse in an unusual format.
+        options = {"whitespace_flexible": False, "item_separator": ", ", "key_separator": ": "}
         grammar = LLMatcher.grammar_from_json_schema(json.dumps(bounded), overrides=options)
         self._matcher = LLMatcher(vocabulary.guidance, grammar, log_level=0)
         if self._matcher.is_error():
@@ -104,11 +105,12 @@ class JsonGuide:
 
 
 def bound_arrays(schema: Any) -> Any:
-    """The schema with a maximum on every array, so that a list ends."""
+    """The schema with a minimum and a maximum on every array, so that a list has something and ends."""
     if isinstance(schema, Mapping):
         bounded = {key: bound_arrays(value) for key, value in schema.items()}
         if bounded.get("type") == "array":
             bounded.setdefault("maxItems", max(DEFAULT_ITEMS, bounded.get("minItems", 0)))
+            bounded.setdefault("minItems", min(1, bounded["maxItems"]))  # an empty list fits a schema and helps nobody
         return bounded
     return [bound_arrays(item) for item in schema] if isinstance(schema, list) else schema
 

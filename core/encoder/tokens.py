@@ -50,10 +50,15 @@ class TextTokenizer:
                 hint="Choose a decoder language model, or mean pooling without an end token.",
             )
         self.spec = spec
-        self._tokenizer = tokenizer
+        self.tokenizer = tokenizer
         self.eos: int | None = tokenizer.eos_token_id if spec.append_eos else None
         pads = (tokenizer.pad_token_id, tokenizer.eos_token_id, 0)
         self.pad: int = next(p for p in pads if p is not None)  # masked out everywhere, so any valid id will do
+
+    @property
+    def special_ids(self) -> frozenset[int]:
+        """Ids of markers such as end of text or a turn of a chat."""
+        return frozenset(self.tokenizer.all_special_ids)
 
     def ids(self, texts: Sequence[str], *, role: Role, task: str | None = None) -> list[list[int]]:
         """Ids of each text, at most `spec.max_length` of them, end token included."""
@@ -68,7 +73,7 @@ class TextTokenizer:
 
     def _call(self, texts: Sequence[str], **options: Any) -> list[list[int]]:
         # BOS comes with add_special_tokens where the model's tokenizer has one. verbose=False: long texts are cut below, no need to warn.
-        encoded = self._tokenizer(list(texts), add_special_tokens=True, split_special_tokens=True, verbose=False, **options)
+        encoded = self.tokenizer(list(texts), add_special_tokens=True, split_special_tokens=True, verbose=False, **options)
         return [list(ids) for ids in encoded["input_ids"]]
 
     def _ended(self, ids: list[int], limit: int) -> list[int]:

@@ -112,7 +112,8 @@ def _comparisons(report: dict[str, Any]) -> str:
         return "<p>One system alone has nothing to be compared with.</p>"
     found = [c for c in report["comparisons"] if c["metric"] == "ndcg_at_10"]
     words = "".join(
-        f"<li>{escape(in_words(Comparison(**c), report['systems'][c['system']]['label'], report['systems'][c['against']]['label']))}</li>" for c in found
+        f"<li>{escape(in_words(Comparison(**c), report['systems'][c['system']]['label'], report['systems'][c['against']]['label']))}</li>"
+        for c in found
     )
     rows = [
         [

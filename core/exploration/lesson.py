@@ -13,6 +13,7 @@ from core.domain.encoder import Role
 from core.domain.triple import Texts
 from core.exploration.infonce import InfoNCE, info_nce
 from core.exploration.lesson_texts import OTHERS, SCATTERED, SECOND_ANSWER, TASK, TRIPLES
+from core.exploration.remembered import RememberedVectors
 from core.retrieval.systems import BASELINE, RAW, RUN_PREFIX
 
 BINS = 40
@@ -65,6 +66,7 @@ class Lesson:
 
     def __init__(self, service: Embedder, systems: Systems) -> None:
         self._service = service
+        self._vectors = RememberedVectors(service.embed)
         self._systems = systems
 
     def models(self) -> dict[str, str]:
@@ -81,12 +83,12 @@ class Lesson:
     def read(self, text: str, system: str = RAW) -> Reading:
         """Tokens of a document and the vector the model makes of it."""
         tokens = self._service.tokens(system, text, role=Role.DOCUMENT)
-        return Reading(tuple(tokens), self._service.embed(system, [text], Role.DOCUMENT)[0])
+        return Reading(tuple(tokens), self._vectors.embed(system, [text], Role.DOCUMENT)[0])
 
     def cone(self, system: str, own_texts: Sequence[str] = ()) -> NDArray[np.float64]:
         """Cosines of all pairs among the scattered sample texts and the student's own."""
         texts = list(dict.fromkeys([*own_texts, *SCATTERED]))
-        vectors = self._service.embed(system, texts, Role.DOCUMENT).astype(np.float64)
+        vectors = self._vectors.embed(system, texts, Role.DOCUMENT).astype(np.float64)
         left, right = np.triu_indices(len(texts), k=1)
         return np.einsum("ij,ij->i", vectors[left], vectors[right])
 
@@ -99,8 +101,8 @@ class Lesson:
             if text:
                 kinds.setdefault(text, "other")
         texts = list(kinds)
-        query = self._service.embed(system, [own.query], Role.QUERY, TASK)[0]
-        similarities = self._service.embed(system, texts, Role.DOCUMENT) @ query
+        query = self._vectors.embed(system, [own.query], Role.QUERY, TASK)[0]
+        similarities = self._vectors.embed(system, texts, Role.DOCUMENT) @ query
         order = sorted(range(len(texts)), key=lambda i: (-round(float(similarities[i]), 6), texts[i]))
         return [RankedText(rank, texts[i], float(similarities[i]), kinds[texts[i]]) for rank, i in enumerate(order, start=1)]
 
@@ -119,8 +121,8 @@ class Lesson:
 
     def cosines(self, system: str, queries: Sequence[str], documents: Sequence[str]) -> NDArray[np.float64]:
         """Cosine of each query with each document, shape (queries, documents)."""
-        asked = self._service.embed(system, list(queries), Role.QUERY, TASK).astype(np.float64)
-        return asked @ self._service.embed(system, list(documents), Role.DOCUMENT).astype(np.float64).T
+        asked = self._vectors.embed(system, list(queries), Role.QUERY, TASK).astype(np.float64)
+        return asked @ self._vectors.embed(system, list(documents), Role.DOCUMENT).astype(np.float64).T
 
     @staticmethod
     def loss(cosines: NDArray[np.float64], temperature: float, *, mask_false_negative: bool = False) -> InfoNCE:
@@ -130,8 +132,8 @@ class Lesson:
             masked[0, len(cosines)] = True
         return info_nce(cosines, temperature, masked)
 
-
-def histogram(cosines: NDArray[np.float64], *, low: float = -0.4, high: float = 1.0) -> tuple[list[float], list[float]]:
-    """Middle of each bin and the share of pairs in it; values outside [low, high] count in the outermost bins."""
-    counts, edges = np.histogram(np.clip(cosines, low, high), bins=BINS, range=(low, high))
-    return ((edges[:-1] + edges[1:]) / 2).tolist(), (counts / max(1, len(cosines))).tolist()
+    @staticmethod
+    def histogram(cosines: NDArray[np.float64], *, low: float = -0.4, high: float = 1.0) -> tuple[list[float], list[float]]:
+        """Middle of each bin and the share of pairs in it; values outside [low, high] count in the outermost bins."""
+        counts, edges = np.histogram(np.clip(cosines, low, high), bins=BINS, range=(low, high))
+        return ((edges[:-1] + edges[1:]) / 2).tolist(), (counts / max(1, len(cosines))).tolist()

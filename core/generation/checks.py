@@ -12,7 +12,7 @@ from difflib import SequenceMatcher
 
 from core.domain.groups import TaskGroup
 from core.domain.identity import normalise
-from core.domain.languages import LANGUAGES
+from core.domain.languages import count_words
 from core.domain.triple import Flag, Texts, Triple
 from core.generation.language_check import find_mismatch
 
@@ -148,14 +148,6 @@ def repetitive(triple: Triple) -> Iterator[Flag]:
 CHECKS: tuple[Callable[[Triple], Iterator[Flag]], ...] = (
     wrong_language, wrong_length, copied_query, near_identical, refusal, meta_talk, label_leak, repetitive,
 )  # fmt: skip
-
-
-def count_words(text: str, language: str) -> int:
-    """Words, or for scripts without spaces the number of English words that many characters stand for."""
-    known = LANGUAGES.get(language)
-    if known and known.characters_a_word:
-        return round(sum(c.isalnum() for c in text) / known.characters_a_word)
-    return len(text.split())
 
 
 def gram_similarity(first: str, second: str, *, size: int = 5) -> float:

@@ -40,8 +40,9 @@ class RequestPlanner:
         self._check(plan, plan.counts)
         check_weights(plan.languages)
         for group, count in plan.counts.items():
-            if count and GROUPS[group].brainstormed:
+            if count:
                 self._task_ids(plan, group)
+                self._version(plan.prompt_versions, group, PromptStep.EXAMPLE)
 
     def check_brainstorm(self, plan: BrainstormPlan) -> None:
         """Refuse a plan that cannot be carried out.
@@ -53,6 +54,7 @@ class RequestPlanner:
         for group, count in plan.counts.items():
             if count and GROUPS[group].fixed_task:
                 raise BadPlan(f"The group {group.value} has one fixed task.", hint="Brainstorm for one of the other four groups.")
+            self._version(plan.prompt_versions, group, PromptStep.BRAINSTORM)
 
     def generation(self, plan: GenerationPlan, *, limit: int | None = None) -> Iterator[PlannedRequest]:
         """Requests of a plan, group after group; with `limit`, so many drawn from all groups in turn."""

@@ -16,7 +16,8 @@ from core.jobs.context import JobContext
 from core.llm.pricing import price
 from core.storage.ledger import Ledger
 
-CHARACTERS_A_TOKEN = 4.0  # of English; only for estimates and the reserve below
+CHARACTERS_A_TOKEN = 4.0  # of English; for estimates
+FEWEST_CHARACTERS_A_TOKEN = 2.0  # for the reserve, which must not be too small
 REFUSALS_BEFORE_ANY_REPLY = 3  # the endpoint is down or the key is wrong: more attempts only cost time
 REFUSALS_IN_A_ROW = 12  # after it has worked: an outage; stop and let a person resume
 PROGRESS_SECONDS = 0.3
@@ -52,7 +53,7 @@ class Purse:
             )
         worst = 0.0
         if self._budget.money is not None:
-            prompt_tokens = round(sum(len(m["content"]) for m in request.messages) / CHARACTERS_A_TOKEN)
+            prompt_tokens = round(sum(len(m["content"]) for m in request.messages) / FEWEST_CHARACTERS_A_TOKEN)
             worst = price(request.base_url, request.model, prompt_tokens, int(request.parameters["max_tokens"])) or 0.0
             if self._money + self._reserved + worst > self._budget.money:
                 raise BudgetReached(

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
-from core.domain.filters import TripleFilter, TripleOrder
+from core.domain.filters import ReviewQueue, TripleFilter
 from core.domain.review import Action, Decision, TripleRecord
 from core.domain.triple import Flag, Texts, Triple, Verdict
 from core.errors import BadInput, NothingToDo
@@ -18,23 +18,7 @@ from core.storage.triples import TripleStore
 UNDOABLE_STEPS = 50
 TEMPO_WINDOW = timedelta(hours=1)
 TEMPO_LEAST = 3  # verdicts below which a speed says nothing
-EVERYTHING = TripleFilter()
 BULK_ACTIONS = {Action.ACCEPT: Verdict.ACCEPTED, Action.REJECT: Verdict.REJECTED}
-
-
-@dataclass(frozen=True, slots=True)
-class Queue:
-    """What one reviewer works through: pending triples that pass a filter, in an order."""
-
-    wanted: TripleFilter = EVERYTHING
-    order: TripleOrder = TripleOrder.SUSPICIOUS
-    seed: int = 0
-    reviewer: str = ""
-
-    @property
-    def pending(self) -> TripleFilter:
-        """The filter, narrowed to what this reviewer has neither decided nor skipped."""
-        return replace(self.wanted, verdict=Verdict.PENDING, not_skipped_by=self.reviewer or None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,26 +76,26 @@ class ReviewDesk:
         """
         return self._triples.get(triple_id)
 
-    def next_card(self, queue: Queue, after: str | None = None) -> TripleRecord | None:
+    def next_card(self, queue: ReviewQueue, after: str | None = None) -> TripleRecord | None:
         """The first card of the queue, or the one after a triple (also a decided one); from the end on to the start."""
         return self._step(queue, after, backwards=False)
 
-    def previous_card(self, queue: Queue, before: str) -> TripleRecord | None:
+    def previous_card(self, queue: ReviewQueue, before: str) -> TripleRecord | None:
         """The card before a triple; from the start back to the end."""
         return self._step(queue, before, backwards=True)
 
-    def _step(self, queue: Queue, at: str | None, *, backwards: bool) -> TripleRecord | None:
+    def _step(self, queue: ReviewQueue, at: str | None, *, backwards: bool) -> TripleRecord | None:
         if at and (found := self._triples.neighbour(queue.pending, queue.order, at, backwards=backwards, seed=queue.seed)):
             return found
         last = max(0, self.waiting(queue) - 1) if backwards else 0
         first = self._triples.find(queue.pending, queue.order, 1, last, seed=queue.seed)
         return first[0] if first else None
 
-    def waiting(self, queue: Queue) -> int:
+    def waiting(self, queue: ReviewQueue) -> int:
         """How many cards the queue holds."""
         return self._triples.count(queue.pending)
 
-    def skipped(self, queue: Queue) -> int:
+    def skipped(self, queue: ReviewQueue) -> int:
         """How many cards the reviewer skipped and nobody decided since."""
         return self._triples.count(replace(queue.pending, not_skipped_by=None)) - self.waiting(queue)
 
@@ -222,7 +206,7 @@ class ReviewDesk:
         ids = tuple(i for i in self._triples.ids(wanted) if i != record.id)
         return Alike(flag, wanted, ids, tuple(self._triples.get_many(ids[:preview]))) if ids else None
 
-    def progress(self, queue: Queue) -> Progress:
+    def progress(self, queue: ReviewQueue) -> Progress:
         """Counts of the whole workspace, and the reviewer's own speed over the last hour."""
         moment = self._clock()
         since = (moment - TEMPO_WINDOW).isoformat(timespec="milliseconds")

@@ -6,21 +6,12 @@ import csv
 import io
 import json
 from collections.abc import Iterable
-from enum import StrEnum
 from typing import Any
 
-from core.domain.dataset import Example
+from core.domain.dataset import Example, ExportFormat
 from core.domain.review import TripleRecord
 
 KEYS = ("group", "task", "language", "target_language", "topic", "slots", "query", "positive", "negative")
-
-
-class ExportFormat(StrEnum):
-    """What a file is written as; JSONL and Parquet keep null apart from a blank text."""
-
-    JSONL = "jsonl"
-    CSV = "csv"
-    PARQUET = "parquet"
 
 
 def row_of_example(example: Example) -> dict[str, Any]:

@@ -7,12 +7,12 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from core.domain.dataset import Fallbacks
 from core.domain.groups import GROUPS, TaskGroup
 from core.domain.identity import normalise
 from core.domain.triple import SlotValue, Texts, Triple
 
 LONGEST_TEXT = 100_000  # characters
-FALLBACK_TASK = "Given a query, retrieve passages that answer it."
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,16 +23,7 @@ class BadRow:
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
-class Fallbacks:
-    """What stands in for keys that rows in the anchor/positive/negative form lack."""
-
-    group: TaskGroup = TaskGroup.SHORT_LONG
-    task: str = FALLBACK_TASK
-    language: str = "English"
-
-
-class UnusableRow(ValueError):
+class UnusableRowError(ValueError):
     """A row's reason, on its way to BadRow."""
 
 
@@ -43,7 +34,7 @@ def read_rows(data: bytes, *, source: str, fallbacks: Fallbacks) -> tuple[list[T
     for number, line in _lines(data):
         try:
             good.append(_triple(_object(line), source, fallbacks))
-        except UnusableRow as error:
+        except UnusableRowError as error:
             bad.append(BadRow(number, str(error)))
     return good, bad
 
@@ -58,13 +49,13 @@ def _object(line: bytes) -> dict[str, Any]:
     try:
         row = json.loads(line.decode("utf-8"))
     except UnicodeDecodeError as error:
-        raise UnusableRow(f"is not UTF-8 (byte {error.start + 1})") from error
+        raise UnusableRowError(f"is not UTF-8 (byte {error.start + 1})") from error
     except json.JSONDecodeError as error:
-        raise UnusableRow(f"is not JSON: {error.msg} at character {error.pos + 1}") from error
+        raise UnusableRowError(f"is not JSON: {error.msg} at character {error.pos + 1}") from error
     except RecursionError as error:
-        raise UnusableRow("is nested too deeply") from error
+        raise UnusableRowError("is nested too deeply") from error
     if not isinstance(row, dict):
-        raise UnusableRow("is not a JSON object with named values")
+        raise UnusableRowError("is not a JSON object with named values")
     return row
 
 
@@ -75,10 +66,10 @@ def _triple(row: dict[str, Any], source: str, fallbacks: Fallbacks) -> Triple:
     task = _text(row, "task", absent=fixed or (fallbacks.task if paired else None))
     texts = Texts(_text(row, "anchor" if paired else "query"), _text(row, "positive"), _optional(row, "negative"))
     if texts.negative is not None and normalise(texts.negative) == normalise(texts.positive):
-        raise UnusableRow("positive and negative are the same text")
+        raise UnusableRowError("positive and negative are the same text")
     target = _optional(row, "target_language")
     if group is TaskGroup.BITEXT and target is None:
-        raise UnusableRow("target_language is missing, which bitext needs")
+        raise UnusableRowError("target_language is missing, which bitext needs")
     return Triple(
         group=group,
         task=normalise(task),
@@ -100,7 +91,7 @@ def _group(row: dict[str, Any], absent: TaskGroup | None) -> TaskGroup:
     except ValueError as error:
         known = ", ".join(group.value for group in TaskGroup)
         said = "group is missing" if value is None else f"group {str(value)[:40]!r} is unknown"
-        raise UnusableRow(f"{said}; it is one of {known}") from error
+        raise UnusableRowError(f"{said}; it is one of {known}") from error
 
 
 def _text(row: dict[str, Any], key: str, *, absent: str | None = None) -> str:
@@ -108,17 +99,17 @@ def _text(row: dict[str, Any], key: str, *, absent: str | None = None) -> str:
     if value is None:
         if absent is not None:
             return absent
-        raise UnusableRow(f"{key} is missing")
+        raise UnusableRowError(f"{key} is missing")
     if not isinstance(value, str):
-        raise UnusableRow(f"{key} is not a text but {type(value).__name__}")
+        raise UnusableRowError(f"{key} is not a text but {type(value).__name__}")
     if not value.strip():
-        raise UnusableRow(f"{key} is blank")
+        raise UnusableRowError(f"{key} is blank")
     if len(value) > LONGEST_TEXT:
-        raise UnusableRow(f"{key} has {len(value):,} characters; at most {LONGEST_TEXT:,} can be used")
+        raise UnusableRowError(f"{key} has {len(value):,} characters; at most {LONGEST_TEXT:,} can be used")
     if "\x00" in value:
-        raise UnusableRow(f"{key} holds a NUL character")
+        raise UnusableRowError(f"{key} holds a NUL character")
     if any("\ud800" <= character <= "\udfff" for character in value):
-        raise UnusableRow(f"{key} holds half of a character (a lone surrogate)")
+        raise UnusableRowError(f"{key} holds half of a character (a lone surrogate)")
     return value.strip()
 
 
@@ -130,8 +121,8 @@ def _slots(value: Any) -> Mapping[str, SlotValue]:
     if value is None:
         return {}
     if not isinstance(value, dict):
-        raise UnusableRow("slots is not an object with named values")
+        raise UnusableRowError("slots is not an object with named values")
     for name, slot in value.items():
         if isinstance(slot, bool) or not isinstance(slot, str | int | float):
-            raise UnusableRow(f"slot {name[:40]!r} is neither a text nor a number")
+            raise UnusableRowError(f"slot {name[:40]!r} is neither a text nor a number")
     return value

@@ -8,8 +8,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Protocol
 
-from core.domain.dataset import DatasetVersion, Example, Split, choose_heldout_tasks
-from core.domain.filters import TaskCount, TripleFilter, TripleOrder
+from core.domain.dataset import DatasetVersion, Example, ExportFormat, Fallbacks, Split, choose_heldout_tasks
+from core.domain.filters import EVERYTHING, TaskCount, TripleFilter, TripleOrder
 from core.domain.identity import content_id
 from core.domain.jobs import Job, JobKind
 from core.domain.review import Action, Decision, TripleRecord
@@ -17,15 +17,14 @@ from core.domain.task import EmbeddingTask, TaskState
 from core.domain.triple import Flag, Triple, Verdict
 from core.errors import BadInput, BadRows, NotFound, NothingToDo
 from core.jobs.board import JobBoard
-from core.review.exporting import ExportFormat, row_of_example, row_of_record, write_rows
+from core.review.exporting import row_of_example, row_of_record, write_rows
 from core.review.freezing import Overlap, VersionDiff, compare, content_hash, counts_of, find_overlap, to_examples
-from core.review.rows import BadRow, Fallbacks, read_rows
+from core.review.rows import BadRow, read_rows
 from core.storage.database import now, translated_errors
 from core.storage.decisions import DecisionStore
 from core.storage.triples import TripleStore
 from core.storage.versions import VersionStore
 
-EVERYTHING = TripleFilter()
 NO_FALLBACKS = Fallbacks()
 STARTER = "starter"
 LONGEST_NAME = 80

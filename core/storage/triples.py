@@ -8,7 +8,7 @@ from typing import Any
 
 from sqlalchemy import Connection, RowMapping, Select, delete, func, insert, select, update
 
-from core.domain.filters import TaskCount, TripleFilter, TripleOrder
+from core.domain.filters import EVERYTHING, TaskCount, TripleFilter, TripleOrder
 from core.domain.groups import TaskGroup
 from core.domain.review import TripleRecord
 from core.domain.triple import Flag, Triple
@@ -20,7 +20,6 @@ from core.storage.triple_rows import beyond, conditions, read_record, sort_keys,
 
 CHUNK = 400  # values in one IN (...)
 COUNTABLE = ("group", "language", "verdict", "reason", "topic", "source", "task", "task_id", "reviewer", "prompt_version_id", "model")
-EVERYTHING = TripleFilter()
 NO_FLAGS: Mapping[str, Sequence[Flag]] = {}
 
 

@@ -1,1 +1,0 @@
-"""Contrastive LoRA training: plan, batches, losses, loop, checkpoints."""

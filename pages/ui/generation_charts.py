@@ -75,13 +75,13 @@ def show_job(job: Job, *, unit: str) -> None:
 def _controls(job: Job) -> None:
     board = open_workbench().jobs
     if job.state in (JobState.QUEUED, JobState.RUNNING):
-        st.button("Stop", key=f"stop-{job.id}", icon=":material/stop:", on_click=attempt, args=(board.stop, job.id), width="stretch",
-                  help="Replies under way are waited for and kept.")  # fmt: skip
+        st.button("Stop", key=f"stop-{job.id}", icon=":material/stop:", on_click=attempt, args=(board.stop, job.id),
+                  width="stretch", help="Replies under way are waited for and kept.")  # fmt: skip
     elif job.state is JobState.STOPPING:
         st.caption("Waiting for the replies under way …")
     elif job.state in ENDED:
-        st.button("Resume", key=f"resume-{job.id}", icon=":material/play_arrow:", on_click=attempt, args=(board.resume, job.id), width="stretch",
-                  help="Sends only what has no reply yet.")  # fmt: skip
+        st.button("Resume", key=f"resume-{job.id}", icon=":material/play_arrow:", on_click=attempt, args=(board.resume, job.id),
+                  width="stretch", help="Sends only what has no reply yet.")  # fmt: skip
 
 
 def _numbers(job: Job, progress: GenerationProgress, unit: str) -> None:

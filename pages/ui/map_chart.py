@@ -9,7 +9,20 @@ from typing import Any
 import pandas as pd
 
 SHAPES = {"query": "circle", "positive": "rect", "negative": "triangle", "document": "diamond"}
-PALETTE = ("#4C78D8", "#E4873B", "#3FA66B", "#C95A8C", "#8E6CC9", "#2FA5B5", "#B59A2B", "#D05B5B", "#7A8C99", "#9C755F", "#5B9BD5", "#A0A636")
+PALETTE = (
+    "#4C78D8",
+    "#E4873B",
+    "#3FA66B",
+    "#C95A8C",
+    "#8E6CC9",
+    "#2FA5B5",
+    "#B59A2B",
+    "#D05B5B",
+    "#7A8C99",
+    "#9C755F",
+    "#5B9BD5",
+    "#A0A636",
+)
 OTHER, OTHER_COLOUR = "other", "#9AA0A6"
 DIVERGING = ("#C8502D", "#E9A27F", "#B8B8B8", "#86B0DE", "#2F6FC4")
 SEQUENTIAL = ("#B9C6D3", "#6FA3CF", "#E0A03A", "#C8502D")
@@ -25,6 +38,7 @@ COLOURS = {
     **NUMERIC,
 }
 TEXT_SHOWN = 90
+TOP = 44  # pixels above the panes, for titles and tools
 LINK_COLOURS = {"positive": "#3FA66B", "negative": "#C8502D"}
 
 
@@ -92,7 +106,7 @@ def map_option(table: pd.DataFrame, colour: str, titles: Sequence[str], marked: 
             "throttleDelay": 250,
             "outOfBrush": {"colorAlpha": 0.15},
         },
-        "visualMap": [legend, _shape_map(frame, shown.index("kind"), panes, room)],
+        "visualMap": [_shape_map(frame, shown.index("kind"), panes, room), legend],  # the later one's colours hold
         "series": series,
         "animation": len(frame) <= 3000,
     }
@@ -120,7 +134,15 @@ def _colour_map(frame: pd.DataFrame, colour: str, dimension: int, panes: range) 
         values = frame["colour"].dropna()
         reach = float(values.abs().max() or 1.0) if colour != "change" else 1.0
         low, colours = (0.0, SEQUENTIAL) if colour == "change" else (-reach, DIVERGING)
-        bar = {"type": "continuous", "min": low, "max": reach, "calculable": True, "orient": "horizontal", "itemHeight": 160, "itemWidth": 12}
+        bar = {
+            "type": "continuous",
+            "min": low,
+            "max": reach,
+            "calculable": True,
+            "orient": "horizontal",
+            "itemHeight": 160,
+            "itemWidth": 12,
+        }
         text = [f"{reach:.2f} {NUMERIC[colour]}", f"{low:.2f}"]
         return {**shared, **bar, "text": text, "precision": 2, "inRange": {"color": list(colours)}, "outOfRange": {"colorAlpha": 0.1}}, 46
     names = [n for n in frame["colour"].value_counts().index if n != OTHER]
@@ -141,7 +163,7 @@ def _shape_map(frame: pd.DataFrame, dimension: int, panes: range, room: int) -> 
         "dimension": dimension,
         "seriesIndex": list(panes),
         "categories": kinds,
-        "inRange": {"symbol": {k: SHAPES[k] for k in kinds}},
+        "inRange": {"symbol": {k: SHAPES[k] for k in kinds}, "color": dict.fromkeys(kinds, OTHER_COLOUR)},
         "outOfRange": {"colorAlpha": 0},
         "orient": "horizontal",
         "right": 0,
@@ -169,7 +191,9 @@ def _overlay(table: pd.DataFrame, pane: int, marked: Marked) -> list[dict[str, A
     for kind, colour in LINK_COLOURS.items():
         lines = [{"coords": [spots[a].tolist(), spots[b].tolist()]} for a, b, k in marked.links if k == kind]
         style = {"color": colour, "width": 1.4, "opacity": 0.8, "type": "solid" if kind == "positive" else "dashed"}
-        found.append({**place, "type": "lines", "coordinateSystem": "cartesian2d", "id": f"{kind}-{pane}", "data": lines, "lineStyle": style})
+        found.append(
+            {**place, "type": "lines", "coordinateSystem": "cartesian2d", "id": f"{kind}-{pane}", "data": lines, "lineStyle": style}
+        )
     return found
 
 
@@ -183,7 +207,14 @@ def _left(pane: int, panes: int) -> float:
 
 def _grid(pane: int, panes: int, room: int, height: int) -> dict[str, Any]:
     width = 100 / panes - 2
-    return {"left": f"{_left(pane, panes)}%", "width": f"{width}%", "top": 28, "height": height - 28 - room - 24, "show": True, "borderWidth": 1}
+    return {
+        "left": f"{_left(pane, panes)}%",
+        "width": f"{width}%",
+        "top": TOP,
+        "height": height - TOP - room - 24,
+        "show": True,
+        "borderWidth": 1,
+    }
 
 
 def _axis(pane: int) -> dict[str, Any]:

@@ -9,7 +9,8 @@ import pandas as pd
 
 from core.domain.report import METRIC_NAMES
 
-ROW_HEIGHT = 34
+ROW_HEIGHT = 40
+GREY = "#8A8F98"  # readable on white and on black
 
 Report = dict[str, Any]
 
@@ -23,7 +24,9 @@ def score_table(report: Report) -> pd.DataFrame:
     """One row a system: each metric as `mean (low to high)`, and the number of queries."""
     return pd.DataFrame(
         [
-            {"System": facts["label"]} | {name: _with_interval(facts[m]) for m, name in METRIC_NAMES.items()} | {"Queries": facts["ndcg_at_10"]["queries"]}
+            {"System": facts["label"]}
+            | {name: _with_interval(facts[m]) for m, name in METRIC_NAMES.items()}
+            | {"Queries": facts["ndcg_at_10"]["queries"]}
             for facts in report["systems"].values()
         ]
     )
@@ -39,15 +42,18 @@ def difference_chart(report: Report, metric: str) -> alt.LayerChart:
     """Difference of each pair with its 95 % interval around 0."""
     rows = pd.DataFrame(
         [
-            {"System": f"{label_of(report, c['system'])} − {label_of(report, c['against'])}", "mean": c["difference"], "low": c["low"], "high": c["high"]}
+            {
+                "System": f"{label_of(report, c['system'])} − {label_of(report, c['against'])}",
+                "mean": c["difference"],
+                "low": c["low"],
+                "high": c["high"],
+            }
             for c in report["comparisons"]
             if c["metric"] == metric
         ]
     )
     reach = max(0.05, float(rows[["low", "high"]].abs().to_numpy().max()) * 1.05)
-    chart = _intervals(rows, x_title=f"Difference in {METRIC_NAMES[metric]}, mean and 95 % interval", domain=(-reach, reach))
-    zero = alt.Chart(pd.DataFrame({"zero": [0.0]})).mark_rule(strokeDash=[4, 4]).encode(x="zero:Q")
-    return alt.layer(zero, *chart.layer).properties(height=ROW_HEIGHT * len(rows) + 40)
+    return _intervals(rows, x_title=f"Difference in {METRIC_NAMES[metric]}, mean and 95 % interval", domain=(-reach, reach), zero=True)
 
 
 def breakdown_chart(report: Report, key: str, metric: str) -> alt.LayerChart:
@@ -61,7 +67,9 @@ def breakdown_chart(report: Report, key: str, metric: str) -> alt.LayerChart:
     )
     order = list(dict.fromkeys(rows["Part"]))
     y = alt.Y("Part:N", sort=order, title=None, axis=alt.Axis(labelLimit=260))
-    base = alt.Chart(rows).encode(y=y, yOffset=alt.YOffset("System:N"), color=alt.Color("System:N", legend=alt.Legend(orient="top", title=None)))
+    base = alt.Chart(rows).encode(
+        y=y, yOffset=alt.YOffset("System:N"), color=alt.Color("System:N", legend=alt.Legend(orient="top", title=None))
+    )
     line = base.mark_rule(strokeWidth=2.5).encode(
         x=alt.X("low:Q", scale=alt.Scale(domain=[0, 1]), title=f"{METRIC_NAMES[metric]}, mean and 95 % interval"), x2="high:Q"
     )
@@ -124,13 +132,20 @@ def _with_interval(score: dict[str, Any]) -> str:
     return f"{score['mean']:.3f} ({score['low']:.3f} to {score['high']:.3f})"
 
 
-def _intervals(rows: pd.DataFrame, *, x_title: str, domain: tuple[float, float]) -> alt.LayerChart:
+def _intervals(rows: pd.DataFrame, *, x_title: str, domain: tuple[float, float], zero: bool = False) -> alt.LayerChart:
     y = alt.Y("System:N", sort=list(rows["System"]), title=None, axis=alt.Axis(labelLimit=340))
     base = alt.Chart(rows).encode(y=y)
-    line = base.mark_rule(strokeWidth=4, opacity=0.55).encode(x=alt.X("low:Q", scale=alt.Scale(domain=list(domain)), title=x_title), x2="high:Q")
+    line = base.mark_rule(strokeWidth=4, opacity=0.55).encode(
+        x=alt.X("low:Q", scale=alt.Scale(domain=list(domain)), title=x_title), x2="high:Q"
+    )
     point = base.mark_point(filled=True, size=110, opacity=1).encode(x="mean:Q", tooltip=_tooltip())
-    text = base.mark_text(dy=-12, fontSize=11).encode(x="mean:Q", text=alt.Text("mean:Q", format=".3f"))
-    return alt.layer(line, point, text).properties(height=ROW_HEIGHT * len(rows) + 40)
+    text = base.mark_text(dy=-12, fontSize=12, color=GREY).encode(x="mean:Q", text=alt.Text("mean:Q", format=".3f"))
+    middle = [alt.Chart(rows).mark_rule(strokeDash=[4, 4], color=GREY).encode(x=alt.datum(0))] if zero else []
+    return alt.layer(line, point, text, *middle).properties(height=_height(len(rows)))
+
+
+def _height(rows: int) -> int:
+    return ROW_HEIGHT * rows + 60
 
 
 def _tooltip() -> list[alt.Tooltip]:

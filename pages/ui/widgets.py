@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from pathlib import Path
 
 import streamlit as st
 
 from core.domain.jobs import Job, JobState
 
+PAGES = Path(__file__).resolve().parent.parent
 MARKUP = re.compile(r"([\\`*_{}\[\]()#+\-.!|<>~$:^&=])")
 STATE_BADGES = {  # icon, colour, word: colour is never the only sign
     JobState.QUEUED: (":material/hourglass_empty:", "gray"),
@@ -19,6 +21,11 @@ STATE_BADGES = {  # icon, colour, word: colour is never the only sign
     JobState.FAILED: (":material/error:", "red"),
     JobState.LOST: (":material/help:", "red"),
 }
+
+
+def page_file(name: str) -> str:
+    """Path of a page as st.page_link wants it."""
+    return str(PAGES / f"{name}.py")
 
 
 def visible(text: str) -> str:

@@ -84,7 +84,9 @@ class KnownVersions:
     def __init__(self, *examples: Example) -> None:
         self._examples = list(examples)
         sides = [e.split for e in examples]
-        self.version = DatasetVersion("v1", "first", "hash-of-v1", sides.count(Split.TRAIN), sides.count(Split.HELDOUT), {}, None, "2026-01-01")
+        self.version = DatasetVersion(
+            "v1", "first", "hash-of-v1", sides.count(Split.TRAIN), sides.count(Split.HELDOUT), {}, None, "2026-01-01"
+        )
 
     def get(self, version: str) -> DatasetVersion:
         if version not in ("v1", "first"):

@@ -64,7 +64,11 @@ def test_queries_carry_their_task_and_documents_none(desk):
     asked = set(desk.opened[0].asked)
     assert ("q2", Role.QUERY, "Find the answer.") in asked
     assert ("q1", Role.QUERY, "Find <b>more</b>.") in asked
-    assert {(t, r, k) for t, r, k in asked if r is Role.DOCUMENT} == {("p1", Role.DOCUMENT, None), ("n1", Role.DOCUMENT, None), ("p2", Role.DOCUMENT, None)}
+    assert {(t, r, k) for t, r, k in asked if r is Role.DOCUMENT} == {
+        ("p1", Role.DOCUMENT, None),
+        ("n1", Role.DOCUMENT, None),
+        ("p2", Role.DOCUMENT, None),
+    }
 
 
 def test_progress_ends_at_the_total(desk):

@@ -20,7 +20,14 @@ def scores(similarities: dict[str, float], relevant: set[str]) -> tuple[float, f
 
 @pytest.mark.parametrize(
     ("rank", "ndcg", "reciprocal", "recall"),
-    [(1, 1.0, 1.0, 1.0), (3, 1 / math.log2(4), 1 / 3, 1.0), (10, 1 / math.log2(11), 0.1, 1.0), (11, 0, 0, 1.0), (100, 0, 0, 1.0), (101, 0, 0, 0)],
+    [
+        (1, 1.0, 1.0, 1.0),
+        (3, 1 / math.log2(4), 1 / 3, 1.0),
+        (10, 1 / math.log2(11), 0.1, 1.0),
+        (11, 0, 0, 1.0),
+        (100, 0, 0, 1.0),
+        (101, 0, 0, 0),
+    ],
 )
 def test_one_relevant_document_at_a_known_rank(rank, ndcg, reciprocal, recall):
     similarities = {d: 1 - i / 1000 for i, d in enumerate(DOCUMENTS)}

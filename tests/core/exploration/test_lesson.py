@@ -7,8 +7,9 @@ from core.domain.encoder import Role
 from core.domain.triple import Texts
 from core.errors import BadInput
 from core.exploration.infonce import info_nce
-from core.exploration.lesson import Lesson, histogram
+from core.exploration.lesson import Lesson
 from core.exploration.lesson_texts import SECOND_ANSWER, TRIPLES
+from core.exploration.remembered import RememberedVectors
 
 
 class Service:
@@ -131,8 +132,33 @@ def test_reading_ends_with_the_end_token(lesson):
 
 
 def test_histogram_shares_sum_to_one():
-    middles, shares = histogram(np.array([-1.0, 0.0, 0.99, 1.0]))
+    middles, shares = Lesson.histogram(np.array([-1.0, 0.0, 0.99, 1.0]))
     assert sum(shares) == pytest.approx(1)
     assert shares[0] == 0.25
     assert shares[-1] == 0.5
     assert len(middles) == len(shares) == 40
+
+
+def test_a_known_text_is_not_asked_for_again(lesson):
+    queries, documents = lesson.batch(TRIPLES[0])
+    first = lesson.cosines("raw", queries, documents)
+    asked = len(lesson._service.asked)
+    assert np.array_equal(first, lesson.cosines("raw", queries, documents))
+    assert len(lesson._service.asked) == asked
+    lesson.cosines("baseline", queries, documents)
+    assert len(lesson._service.asked) == asked + 2
+
+
+def test_only_the_newest_vectors_are_kept():
+    asked = []
+
+    def ask(system, texts, role, task):
+        asked.append(list(texts))
+        return np.array([[float(len(t))] for t in texts], dtype=np.float32)
+
+    remembered = RememberedVectors(ask, capacity=2)
+    assert remembered.embed("raw", ["a", "bb", "a"], Role.QUERY).ravel().tolist() == [1, 2, 1]
+    remembered.embed("raw", ["ccc"], Role.QUERY)
+    remembered.embed("raw", ["a"], Role.QUERY)
+    remembered.embed("raw", ["bb"], Role.QUERY)
+    assert asked == [["a", "bb"], ["ccc"], ["bb"]]

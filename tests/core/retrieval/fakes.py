@@ -12,11 +12,11 @@ from core.domain.encoder import EncoderSpec, Role
 from core.errors import ModelNotFound
 from core.retrieval.engine import SearchEngine
 
-WIDTH = 64
+WIDTH = 512
 
 
 class WordEncoder:
-    """Each word is one of 64 directions; texts that share words are near. Records what it was asked."""
+    """Each word is one of 512 directions; texts that share words are near. Records what it was asked."""
 
     def __init__(self, spec: EncoderSpec) -> None:
         self.spec = spec

@@ -84,7 +84,7 @@ def test_start_reuse_lose_and_start_again(make_client, settings):
     os.kill(first.pid, signal.SIGKILL)
     assert _within(5, lambda: not is_alive(first.mark))
     assert not client.ready()
-    assert client.embed("raw", ["a b"], Role.DOCUMENT).shape == (1, 64)  # a new one, without anyone asking for it
+    assert client.embed("raw", ["a b"], Role.DOCUMENT).shape == (1, 512)  # a new one, without anyone asking for it
     assert live_address(settings.workspace).pid != first.pid
 
     client.stop()

@@ -1,0 +1,75 @@
+"""Loss and gradient of one batch in bounded memory.
+
+A batch whose texts fit GRAPH_TOKENS keeps the whole graph. A larger one is done by gradient caching (Gao et al. 2021): vectors first, without a
+graph; then the loss and its gradient at the vectors; then piece by piece forward again and backward. The gradient is the same, since the
+random state of each piece is replayed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import torch
+
+from core.encoder.tokens import TokenBatch, pad
+from core.training.losses import Contrast
+
+GRAPH_TOKENS = 2048  # about 1.4 MB of activations a token on the embedded decoder
+Embed = Callable[[TokenBatch], torch.Tensor]
+Loss = Callable[[torch.Tensor], Contrast]  # of all vectors of the batch, in order of its texts
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """Texts of like length that go through the model together."""
+
+    rows: list[int]
+    tokens: TokenBatch
+
+
+def pieces_of(ids: Sequence[Sequence[int]], *, padding: int, most_tokens: int = GRAPH_TOKENS) -> list[Piece]:
+    """Cut texts, sorted by length, where padding would waste over a third or a piece would exceed `most_tokens`."""
+    order = sorted(range(len(ids)), key=lambda i: (len(ids[i]), i))
+    groups: list[list[int]] = []
+    for i in order:
+        group = groups[-1] if groups else []
+        fits = group and len(ids[i]) <= 1.5 * len(ids[group[0]]) + 8 and len(ids[i]) * (len(group) + 1) <= most_tokens
+        if fits:
+            group.append(i)
+        else:
+            groups.append([i])
+    return [Piece(rows, pad([ids[i] for i in rows], value=padding)) for rows in groups]
+
+
+def backward(pieces: Sequence[Piece], embed: Embed, loss: Loss, *, graph_tokens: int = GRAPH_TOKENS) -> tuple[Contrast, torch.Tensor]:
+    """Add the batch's gradient to the parameters; returns the loss and all vectors (texts, width), detached."""
+    size = sum(piece.tokens.ids.numel() for piece in pieces)
+    if size <= graph_tokens:
+        vectors = _in_order(pieces, [embed(piece.tokens) for piece in pieces])
+        contrast = loss(vectors)
+        contrast.loss.backward()  # type: ignore[no-untyped-call]
+        return contrast, vectors.detach()
+    states, parts = [], []
+    with torch.no_grad():
+        for piece in pieces:
+            states.append(torch.get_rng_state())
+            parts.append(embed(piece.tokens))
+    vectors = _in_order(pieces, parts).requires_grad_()
+    contrast = loss(vectors)
+    contrast.loss.backward()  # type: ignore[no-untyped-call]
+    gradient = vectors.grad
+    assert gradient is not None
+    after = torch.get_rng_state()
+    for piece, state in zip(pieces, states, strict=True):
+        torch.set_rng_state(state)
+        torch.autograd.backward(embed(piece.tokens), gradient[piece.rows])
+    torch.set_rng_state(after)
+    return contrast, vectors.detach()
+
+
+def _in_order(pieces: Sequence[Piece], parts: Sequence[torch.Tensor]) -> torch.Tensor:
+    rows = [row for piece in pieces for row in piece.rows]
+    back = torch.empty(len(rows), dtype=torch.long)
+    back[torch.tensor(rows)] = torch.arange(len(rows))
+    return torch.cat(list(parts))[back.to(parts[0].device)]

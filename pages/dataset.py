@@ -1,0 +1,48 @@
+"""All triples at once: find, decide in bulk, follow one back to its prompt, freeze versions, bring data in and out."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from core.errors import WorkbenchError
+from pages.ui.dataset_files import show_export, show_import
+from pages.ui.dataset_shape import show_shape
+from pages.ui.dataset_table import show_triples
+from pages.ui.dataset_versions import show_versions
+from pages.ui.problems import problems_shown, show_problem
+from pages.ui.session import open_workbench
+from pages.ui.widgets import page_file, show_empty_state
+
+SECTIONS = {"Triples": "table_rows", "Versions": "inventory_2", "Import and export": "swap_vert", "Shape": "bar_chart"}
+
+workbench = open_workbench()
+with problems_shown():
+    title, menu = st.columns([1, 4], vertical_alignment="center")
+    title.subheader("Dataset", anchor=False)
+    with menu:
+        section = st.segmented_control(
+            "Section", list(SECTIONS), default="Triples", key="section", label_visibility="collapsed", bind="query-params",
+            format_func=lambda name: f":material/{SECTIONS[name]}: {name}", required=True,
+        )  # fmt: skip
+    problem = st.session_state.pop("dataset-problem", None)
+    if isinstance(problem, WorkbenchError):
+        show_problem(problem)
+    if section == "Import and export":
+        show_import(workbench)
+        show_export(workbench)
+    elif section == "Versions":
+        show_versions(workbench)
+    elif not workbench.dataset.count():
+        show_empty_state(
+            "There are no triples yet. Write some, or go to Import and export above and bring a file.",
+            page=page_file("generate"),
+            action="Generate triples",
+        )
+        if st.button("Load the starter set", key="load-starter", type="primary", icon=":material/inbox:"):
+            with st.spinner("Reading and checking every triple …"):
+                workbench.dataset.load_starter()
+            st.rerun()
+    elif section == "Shape":
+        show_shape(workbench)
+    else:
+        show_triples(workbench)

@@ -1,0 +1,373 @@
+"""Clear a queue of triples: one card, one key, the next card."""
+
+from __future__ import annotations
+
+import secrets
+
+import streamlit as st
+
+from core.domain.filters import ReviewQueue, TripleFilter, TripleOrder
+from core.domain.groups import TaskGroup
+from core.domain.review import Action, RejectReason, TripleRecord
+from core.domain.triple import Texts, Verdict
+from core.errors import NotFound, WorkbenchError
+from core.workbench import Workbench
+from pages.ui.problems import problems_shown, show_problem
+from pages.ui.session import open_workbench, reviewer
+from pages.ui.triple_card import FIELDS, TITLES, changes_html, show_card, show_history, text_html
+from pages.ui.triple_scores import score_words, scores_now
+from pages.ui.widgets import page_file, plain, show_empty_state
+
+KEYS_HELP = """
+| Key | Does | Key | Does |
+|---|---|---|---|
+| **A** | accept | **E** | edit a text (the original is kept) |
+| **X**, then **1**–**7** | reject with a reason | **S** | swap positive and negative |
+| **Space** | skip: you do not see it again | **F** | flag for somebody else |
+| **Backspace** | undo your last step | **J**, **K** | next, previous |
+| **Esc** | close the reasons or the form | **H** | this help |
+
+A key does nothing while you type in a field.
+"""
+
+
+# ---- what is on the desk
+
+
+def chosen_queue() -> ReviewQueue:
+    """The queue of the filters, which live in the URL."""
+    state = st.session_state
+    wanted = TripleFilter(
+        text=state.get("find", ""),
+        groups=tuple(TaskGroup(g) for g in state.get("group", [])),
+        languages=tuple(state.get("language", [])),
+        task_id=state.get("task"),
+        topic=state.get("topic"),
+        flag_code=state.get("flag"),
+        source=state.get("source"),
+        flagged=True if state.get("flagged") else None,
+    )
+    seed = state.setdefault("review-seed", secrets.randbelow(2**31))
+    return ReviewQueue(wanted, TripleOrder(state.get("order") or TripleOrder.SUSPICIOUS), seed, reviewer())
+
+
+def forget_card() -> None:
+    """A filter changed: begin at the start of the queue."""
+    lay_down(None)
+
+
+def lay_down(record: TripleRecord | None) -> None:
+    """Put a card on the desk; the address names it, so that the same card can be linked to."""
+    for name in ("rejecting", "editing"):
+        st.session_state[name] = False
+    if record:
+        st.query_params["card"] = record.id
+    else:
+        st.query_params.pop("card", None)
+
+
+def card_on_desk(workbench: Workbench, queue: ReviewQueue) -> TripleRecord | None:
+    """The card the address names, else the first of the queue."""
+    if wanted := st.query_params.get("card"):
+        try:
+            return workbench.review.card(wanted)
+        except NotFound as error:
+            show_problem(error)
+            st.query_params.pop("card", None)
+    record = workbench.review.next_card(queue)
+    if record:
+        st.query_params["card"] = record.id
+    return record
+
+
+# ---- what keys and buttons do (callbacks run before the page is drawn, so the next card shows at once)
+
+
+def attempt(action: Action, triple_id: str, pending: bool, reason: str = "", texts: Texts | None = None) -> None:
+    """Decide, then lay the next card down; trouble is shown and the card stays."""
+    workbench, queue = open_workbench(), chosen_queue()
+    try:
+        workbench.review.decide(triple_id, action, queue.reviewer, reason=reason, texts=texts, while_pending=pending)
+        if action in (Action.EDIT, Action.SWAP, Action.FLAG):
+            lay_down(workbench.review.card(triple_id))
+            return
+        if action is not Action.SKIP:
+            st.session_state["just-decided"] = (triple_id, action.value, reason)
+        lay_down(workbench.review.next_card(queue, after=triple_id))
+    except WorkbenchError as error:
+        st.session_state["review-problem"] = error
+
+
+def undo() -> None:
+    """Take the newest step back and lay its card down again."""
+    try:
+        records = open_workbench().review.undo(reviewer())
+        st.session_state.pop("just-decided", None)
+        lay_down(records[0])
+        st.toast(f"Undone: {len(records)} {'triple' if len(records) == 1 else 'triples'}.", icon=":material/undo:")
+    except WorkbenchError as error:
+        st.session_state["review-problem"] = error
+
+
+def move(triple_id: str, backwards: bool) -> None:
+    """Next or previous card without a decision."""
+    desk, queue = open_workbench().review, chosen_queue()
+    record = desk.previous_card(queue, triple_id) if backwards else desk.next_card(queue, after=triple_id)
+    if record:
+        lay_down(record)
+
+
+def turn(name: str, value: bool) -> None:
+    """Open or close the reasons or the edit form."""
+    st.session_state["rejecting"] = st.session_state["editing"] = False
+    st.session_state[name] = value
+
+
+def save_edit(triple_id: str, pending: bool) -> None:
+    """Write the texts of the form."""
+    fields = {name: st.session_state.get(f"edit-{name}-{triple_id}") for name in FIELDS}
+    attempt(Action.EDIT, triple_id, pending, texts=Texts(fields["query"] or "", fields["positive"] or "", fields["negative"]))
+
+
+# ---- drawing
+
+
+def show_filters(workbench: Workbench) -> None:
+    """Order and filters; all of them in the address."""
+    waiting = TripleFilter(verdict=Verdict.PENDING)
+    counts = {column: workbench.review.counts_by(column, waiting) for column in ("group", "language", "topic", "flag_code", "source")}
+    tasks = {task.task_id: task.task for task in workbench.dataset.tasks(waiting)}
+    with st.container(horizontal=True, vertical_alignment="center", key="review-filters"):
+        st.text_input(
+            "Find", key="find", type="search", placeholder="Find in texts and tasks", label_visibility="collapsed", width=260,
+            bind="query-params", on_change=forget_card,
+        )  # fmt: skip
+        orders = [order.value for order in TripleOrder]
+        st.selectbox("Order", orders, key="order", label_visibility="collapsed", width=220, bind="query-params", on_change=forget_card)
+        with st.popover("Filters" + _active_count(), icon=":material/filter_list:", key="filters"):
+            for key, label, column in (("group", "Groups", "group"), ("language", "Languages", "language")):
+                st.multiselect(label, list(counts[column]), key=key, bind="query-params", on_change=forget_card)
+            _choice("Task", "task", list(tasks), names=tasks)
+            _choice("Topic", "topic", [t for t in counts["topic"] if t])
+            _choice("Found by a check", "flag", list(counts["flag_code"]))
+            _choice("Source", "source", list(counts["source"]))
+            st.toggle("Only what a person flagged", key="flagged", bind="query-params", on_change=forget_card)
+        st.space("stretch")
+        st.button("Keys", key="help", icon=":material/keyboard:", shortcut="H", on_click=show_keys, type="tertiary")
+
+
+def _choice(label: str, key: str, options: list[str], *, names: dict[str, str] | None = None) -> None:
+    shown = names or {}
+    st.selectbox(
+        label, options, index=None, key=key, format_func=lambda o: shown.get(o, o), placeholder="all", bind="query-params",
+        on_change=forget_card,
+    )  # fmt: skip
+
+
+def _active_count() -> str:
+    active = sum(bool(st.session_state.get(name)) for name in ("group", "language", "task", "topic", "flag", "source", "flagged"))
+    return f" ({active})" if active else ""
+
+
+@st.dialog("Keys", width="medium")
+def show_keys() -> None:
+    """The help overlay."""
+    st.markdown(KEYS_HELP)
+
+
+def show_progress(workbench: Workbench, queue: ReviewQueue) -> None:
+    """Mine, all, speed and expected end on one line."""
+    now = workbench.review.progress(queue)
+    words = [f"**{now.waiting:,}** waiting for you", f"**{now.decided:,}** of {now.total:,} decided", f"**{now.mine:,}** by you"]
+    if now.per_hour and now.hours_left is not None:
+        left = f"{now.hours_left * 60:.0f} min" if now.hours_left < 2 else f"{now.hours_left:.1f} h"
+        words.append(f"**{now.per_hour:.0f}** an hour, {left} left at that speed")
+    title, line = st.columns([1, 4], vertical_alignment="center")
+    title.subheader("Review", anchor=False)
+    line.progress(now.decided / now.total if now.total else 0.0, text=" · ".join(words))
+
+
+def show_actions(record: TripleRecord) -> None:
+    """The bar at the bottom: one button and one key for each action."""
+    pending = record.standing.verdict is Verdict.PENDING
+    with st.bottom.container(key="review-actions"):
+        if st.session_state.get("rejecting"):
+            _show_reasons_bar(record, pending)
+            return
+        one = (record.id, pending)
+        rows = (
+            ("Accept", "accept", "check", "A", attempt, (Action.ACCEPT, *one)),
+            ("Reject", "reject", "close", "X", turn, ("rejecting", True)),
+            ("Skip", "skip", "skip_next", "Space", attempt, (Action.SKIP, *one)),
+            ("Undo", "undo", "undo", "Backspace", undo, ()),
+            ("Edit", "edit", "edit", "E", turn, ("editing", True)),
+            ("Swap", "swap", "swap_horiz", "S", attempt, (Action.SWAP, *one)),
+            ("Flag", "flag-it", "flag", "F", attempt, (Action.FLAG, record.id, False)),
+            ("Previous", "previous", "arrow_back", "K", move, (record.id, True)),
+            ("Next", "next", "arrow_forward", "J", move, (record.id, False)),
+        )
+        with st.container(horizontal=True, horizontal_alignment="center"):
+            for label, key, icon, shortcut, act, args in rows:
+                st.button(
+                    label, key=key, icon=f":material/{icon}:", shortcut=shortcut, on_click=act, args=args,
+                    type="primary" if key == "accept" else "secondary", disabled=key == "swap" and record.texts.negative is None,
+                )  # fmt: skip
+
+
+def _show_reasons_bar(record: TripleRecord, pending: bool) -> None:
+    with st.container(horizontal=True, horizontal_alignment="center"):
+        st.markdown("**Reject because**", width="content")
+        for number, reason in enumerate(RejectReason, 1):
+            st.button(
+                reason.value.capitalize(), key=f"reason-{number}", shortcut=str(number), on_click=attempt,
+                args=(Action.REJECT, record.id, pending, reason.value),
+            )  # fmt: skip
+        st.button("Cancel", key="cancel-reject", type="tertiary", shortcut="Escape", on_click=turn, args=("rejecting", False))
+
+
+def show_edit_form(record: TripleRecord) -> None:
+    """The texts as they stand, to be changed; what was written first stays visible."""
+    with st.form(f"edit-form-{record.id}", border=True):
+        st.markdown("**Edit** :small[:gray[the original is kept, and the change can be undone]]")
+        names = [name for name in FIELDS if getattr(record.texts, name) is not None]
+        for column, name in zip(st.columns(len(names)), names, strict=True):
+            with column:
+                st.text_area(TITLES[name], getattr(record.texts, name), key=f"edit-{name}-{record.id}", height=260)
+                if record.edited and getattr(record.triple.texts, name) != getattr(record.texts, name):
+                    st.caption("As first written")
+                    st.html(text_html(getattr(record.triple.texts, name)))
+        with st.container(horizontal=True):
+            args = (record.id, record.standing.verdict is Verdict.PENDING)
+            st.form_submit_button("Save", key="save-edit", type="primary", icon=":material/save:", on_click=save_edit, args=args)
+            st.form_submit_button("Cancel", key="cancel-edit", shortcut="Escape", on_click=turn, args=("editing", False))
+
+
+def show_alike(workbench: Workbench) -> None:
+    """After a decision: the same verdict for all that share the fault."""
+    done = st.session_state.get("just-decided")
+    alike = workbench.review.alike(workbench.review.card(done[0])) if done else None
+    if not done or alike is None:
+        return
+    verb = "accepted" if done[1] == Action.ACCEPT else "rejected"
+    with st.container(border=True, horizontal=True, vertical_alignment="center", key="alike"):
+        n = len(alike.ids)
+        st.markdown(
+            f":material/content_copy: **{n} more {'looks' if n == 1 else 'look'} like the one you just {verb}**: same task and prompt, "
+            f"and the check `{plain(alike.flag.code)}`.",
+            width="stretch",
+        )
+        with st.popover("Preview", icon=":material/visibility:", key="alike-preview"):
+            for record in alike.examples:
+                st.html(text_html(record.texts.query))
+                st.caption(plain(next((f.message for f in record.flags if f.code == alike.flag.code), "")))
+            if n > len(alike.examples):
+                st.caption(f"… and {n - len(alike.examples)} more")
+        label = f"{'Accept' if done[1] == Action.ACCEPT else 'Reject'} all {n}"
+        st.button(label, key="alike-apply", type="primary", on_click=apply_to_alike, args=(alike.ids, done[1], done[2]))
+        st.button("Dismiss", key="alike-dismiss", type="tertiary", on_click=lambda: st.session_state.pop("just-decided", None))
+
+
+def apply_to_alike(ids: tuple[str, ...], action: str, reason: str) -> None:
+    """Decide on all of them as one step."""
+    workbench, queue = open_workbench(), chosen_queue()
+    try:
+        report = workbench.review.bulk(ids, Action(action), queue.reviewer, reason=reason)
+        st.session_state.pop("just-decided", None)
+        st.toast(f"{len(report.changed)} triples decided. Undo takes them back as one.", icon=":material/done_all:")
+        lay_down(workbench.review.next_card(queue, after=st.query_params.get("card")))
+    except WorkbenchError as error:
+        st.session_state["review-problem"] = error
+
+
+def show_desk(workbench: Workbench, record: TripleRecord) -> None:
+    """The card with its scores, the form where it is open, history below."""
+    scores, note = scores_now(workbench, record.texts)
+    if st.session_state.get("editing"):
+        show_edit_form(record)
+    else:
+        show_card(record, scores=scores, show_changes=bool(st.session_state.get("show-changes", True)))
+    with st.container(horizontal=True, vertical_alignment="center"):
+        st.caption(plain(score_words(scores) if scores else note), width="stretch")
+        if not scores and not workbench.service.ready():
+            st.button("Start the model service", key="start-service", type="tertiary", icon=":material/play_arrow:", on_click=start_service)
+        if record.edited:
+            st.toggle("Show what was changed", value=True, key="show-changes")
+        with st.popover("History and origin", icon=":material/history:", key="history", width="content"):
+            show_origin(workbench, record)
+    if note == "Scoring …":
+        wait_for_scores(record.id)
+
+
+@st.fragment(run_every=1.0)
+def wait_for_scores(triple_id: str) -> None:
+    """Draw the page again once the scores are there; the card itself is already on screen."""
+    workbench = open_workbench()
+    if scores_now(workbench, workbench.review.card(triple_id).texts)[1] != "Scoring …":
+        st.rerun()
+
+
+def start_service() -> None:
+    """Start it and go on; scores appear when it answers."""
+    try:
+        open_workbench().service.ensure_started(wait_seconds=0)
+        st.toast("The model service is starting; scores appear in a few seconds.", icon=":material/hourglass_top:")
+    except WorkbenchError as error:
+        st.session_state["review-problem"] = error
+
+
+def show_origin(workbench: Workbench, record: TripleRecord) -> None:
+    """Slots, prompt version, first wording and decisions of one triple."""
+    log = workbench.review.history(record.id)
+    triple = record.triple
+    facts = {**triple.slots, "prompt version": triple.prompt_version_id or "none", "id": record.id}
+    st.dataframe({"what": list(facts), "value": [str(v) for v in facts.values()]}, hide_index=True, key="origin-facts")
+    if record.edited:
+        st.markdown("**Changed since it was written**")
+        for name in FIELDS:
+            before, after = getattr(triple.texts, name), getattr(record.texts, name)
+            if before is not None and after is not None and before != after:
+                st.html(changes_html(before, after))
+    st.markdown("**Decisions**")
+    if log:
+        show_history(log)
+    else:
+        st.caption("None yet.")
+
+
+def show_nothing_left(workbench: Workbench, queue: ReviewQueue) -> None:
+    """Why there is no card, and what to do next."""
+    if not workbench.dataset.count():
+        message = "There are no triples yet. Write some, or load the starter set below."
+        show_empty_state(message, page=page_file("generate"), action="Generate triples")
+        if st.button("Load the starter set", key="load-starter", type="primary", icon=":material/inbox:"):
+            with problems_shown(), st.spinner("Reading and checking every triple …"):
+                workbench.dataset.load_starter()
+                st.rerun()
+        return
+    if not queue.wanted.empty:
+        show_empty_state("No waiting triple passes these filters. Clear some of them.")
+    else:
+        show_empty_state("The queue is empty: everything was decided.", page=page_file("dataset"), action="Freeze a version")
+    if skipped := workbench.review.skipped(queue):
+        st.caption(f"You skipped {skipped:,} {'triple' if skipped == 1 else 'triples'}; undo brings the newest back.")
+    with st.bottom.container(horizontal=True, horizontal_alignment="center"):
+        st.button("Undo", key="undo", icon=":material/undo:", shortcut="Backspace", on_click=undo)
+
+
+workbench = open_workbench()
+with problems_shown():
+    head, strip = st.container(), st.container()
+    with strip:
+        show_filters(workbench)
+    queue = chosen_queue()
+    with head:
+        show_progress(workbench, queue)
+    if problem := st.session_state.pop("review-problem", None):
+        show_problem(problem)
+    show_alike(workbench)
+    record = card_on_desk(workbench, queue)
+    if record is None:
+        show_nothing_left(workbench, queue)
+    else:
+        show_desk(workbench, record)
+        show_actions(record)

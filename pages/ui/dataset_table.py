@@ -1,0 +1,196 @@
+"""The table of all triples: filters in the address, paged on the server, decisions in bulk, and the story of the selected one."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pandas as pd
+import streamlit as st
+
+from core.domain.filters import EVERYTHING, TripleFilter, TripleOrder
+from core.domain.groups import TaskGroup
+from core.domain.review import Action, RejectReason, TripleRecord
+from core.domain.triple import Verdict
+from core.errors import WorkbenchError
+from core.workbench import Workbench
+from pages.ui.lineage import show_lineage
+from pages.ui.session import open_workbench, reviewer
+from pages.ui.triple_card import show_card
+from pages.ui.widgets import show_empty_state, visible
+
+PAGE_ROWS = 50
+CELL_CHARACTERS = 240
+ORDERS = (TripleOrder.OLDEST, TripleOrder.NEWEST, TripleOrder.SUSPICIOUS, TripleOrder.GROUP, TripleOrder.TASK, TripleOrder.LANGUAGE)
+SIGNS = {Verdict.PENDING: "… waiting", Verdict.ACCEPTED: "✓ accepted", Verdict.REJECTED: "✗ rejected"}
+
+
+def chosen_filter() -> TripleFilter:
+    """The filter of the widgets."""
+    state = st.session_state
+    return TripleFilter(
+        text=state.get("text", ""),
+        groups=tuple(TaskGroup(g) for g in state.get("groups", [])),
+        languages=tuple(state.get("languages", [])),
+        verdict=Verdict(state["verdict"]) if state.get("verdict") else None,
+        task_id=state.get("in_task"),
+        reason=state.get("reason"),
+        flag_code=state.get("check"),
+        source=state.get("from"),
+        reviewer=state.get("by"),
+        suspicious=True if state.get("suspicious") else None,
+    )
+
+
+def show_triples(workbench: Workbench) -> None:
+    """Filters, bulk actions, table, and the selected triple below."""
+    order = _show_filters(workbench)
+    wanted = chosen_filter()
+    total = workbench.dataset.count(wanted)
+    if not total:
+        show_empty_state("No triple passes these filters. Clear some of them.")
+        return
+    pages = -(-total // PAGE_ROWS)
+    page = min(int(st.session_state.get("page", 1)), pages)
+    records = workbench.dataset.search(wanted, order, PAGE_ROWS, (page - 1) * PAGE_ROWS)
+    bulk = st.container()
+    key = f"triples-{hash((wanted, order, page)) & 0xFFFFFFFF:x}"  # another page is another table: its selection starts empty
+    event: Any = st.dataframe(
+        _table(records), hide_index=True, key=key, on_select="rerun", selection_mode="multi-row", height=330,
+        column_config={
+            "query": st.column_config.TextColumn(width="medium"),
+            "positive": st.column_config.TextColumn(width="medium"),
+            "hard negative": st.column_config.TextColumn(width="medium"),
+            "suspicion": st.column_config.ProgressColumn(min_value=0, max_value=2, format="%.1f", width="small"),
+        },
+    )  # fmt: skip
+    with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"):
+        first = (page - 1) * PAGE_ROWS + 1
+        st.caption(f"{first:,} to {first + len(records) - 1:,} of {total:,} triples · select rows on the left", width="content")
+        if pages > 1:
+            st.pagination(pages, key="page")
+    selected = [records[row] for row in event.selection.rows if row < len(records)]
+    with bulk:
+        _show_bulk(workbench, wanted, total, [record.id for record in selected])
+    _show_selected(workbench, selected)
+
+
+def _show_filters(workbench: Workbench) -> TripleOrder:
+    shelf = workbench.dataset
+    with st.container(horizontal=True, vertical_alignment="center", key="dataset-filters"):
+        collapsed: dict[str, Any] = {"label_visibility": "collapsed", "bind": "query-params"}
+        st.text_input("Find", key="text", type="search", placeholder="Find in texts and tasks", width=260, **collapsed)
+        st.selectbox("Verdict", [v.value for v in Verdict], index=None, key="verdict", placeholder="any verdict", width=150, **collapsed)
+        names = list(shelf.counts_by("group"))
+        st.multiselect("Groups", names, key="groups", placeholder="all groups", width=220, **collapsed)
+        order = st.selectbox("Order", [o.value for o in ORDERS], key="sort", width=210, **collapsed)
+        with st.popover("More filters", icon=":material/filter_list:", key="more-filters"):
+            st.multiselect("Languages", list(shelf.counts_by("language")), key="languages", bind="query-params")
+            tasks = {task.task_id: task.task for task in shelf.tasks()}
+            _choice("Task", "in_task", list(tasks), tasks)
+            _choice("Rejected because", "reason", [r for r in shelf.counts_by("reason", TripleFilter(verdict=Verdict.REJECTED)) if r])
+            _choice("Found by a check", "check", list(shelf.counts_by("flag_code", EVERYTHING)))
+            _choice("Source", "from", list(shelf.counts_by("source")))
+            _choice("Decided by", "by", [r for r in shelf.counts_by("reviewer") if r])
+            st.toggle("Only what a check found something in", key="suspicious", bind="query-params")
+    return TripleOrder(order or TripleOrder.OLDEST)
+
+
+def _choice(label: str, key: str, options: list[str], names: dict[str, str] | None = None) -> None:
+    shown = names or {}
+    st.selectbox(label, options, index=None, key=key, placeholder="all", bind="query-params", format_func=lambda o: shown.get(o, o))
+
+
+def _table(records: list[TripleRecord]) -> pd.DataFrame:
+    rows = [
+        {
+            "no.": record.number,
+            "verdict": SIGNS[record.standing.verdict],
+            "group": record.triple.group.value,
+            "language": record.triple.language,
+            "query": _cell(record.texts.query),
+            "positive": _cell(record.texts.positive),
+            "hard negative": _cell(record.texts.negative or ""),
+            "suspicion": record.suspicion,
+            "checks": ", ".join(sorted({flag.code.replace("_", " ") for flag in record.flags})),
+            "reason": record.standing.reason,
+            "by": record.standing.reviewer,
+            "task": _cell(record.triple.task),
+            "source": record.triple.source,
+        }
+        for record in records
+    ]
+    return pd.DataFrame(rows)
+
+
+def _cell(text: str) -> str:
+    text = visible(text)
+    return text if len(text) <= CELL_CHARACTERS else text[:CELL_CHARACTERS] + " …"
+
+
+def _show_bulk(workbench: Workbench, wanted: TripleFilter, total: int, selected: list[str]) -> None:
+    with st.container(horizontal=True, vertical_alignment="center", key="bulk"):
+        scopes = {"selected": f"{len(selected)} selected", "all": f"all {total:,} that pass"}
+        scope = st.segmented_control(
+            "Apply to", list(scopes), default="selected", key="scope", format_func=lambda s: scopes[s], label_visibility="collapsed", required=True
+        )  # fmt: skip
+        count = total if scope == "all" else len(selected)
+        args = (tuple(selected), wanted if scope == "all" else None)
+        st.button(
+            f"Accept {count:,}", key="bulk-accept", icon=":material/check:", disabled=not count, on_click=decide, args=(Action.ACCEPT, *args)
+        )
+        st.button(
+            f"Reject {count:,}", key="bulk-reject", icon=":material/close:", disabled=not count, on_click=decide, args=(Action.REJECT, *args)
+        )
+        reasons = [reason.value for reason in RejectReason]
+        st.selectbox("because", reasons, key="bulk-reason", label_visibility="collapsed", width=220, index=len(reasons) - 1)
+        st.space("stretch")
+        with st.popover("My last steps", icon=":material/undo:", key="steps"):
+            _show_steps(workbench)
+
+
+def decide(action: Action, selected: tuple[str, ...], wanted: TripleFilter | None) -> None:
+    """Accept or reject the selected ones, or all that pass, as one step."""
+    workbench = open_workbench()
+    reason = str(st.session_state.get("bulk-reason")) if action is Action.REJECT else ""
+    try:
+        ids = workbench.dataset.ids(wanted) if wanted is not None else list(selected)
+        report = workbench.review.bulk(ids, action, reviewer(), reason=reason)
+        word = "accepted" if action is Action.ACCEPT else "rejected"
+        same = f", {report.unchanged:,} were already" if report.unchanged else ""
+        st.toast(f"{len(report.changed):,} {word}{same}. My last steps takes it back as one.", icon=":material/done_all:")
+    except WorkbenchError as error:
+        st.session_state["dataset-problem"] = error
+
+
+def _show_steps(workbench: Workbench) -> None:
+    steps = workbench.review.steps(reviewer())[:10]
+    if not steps:
+        st.caption("You have not decided on anything yet.")
+    for step in steps:
+        words, button = st.columns([3, 1], vertical_alignment="center")
+        words.markdown(f"**{step.action.value}** {step.entries:,} :gray[· {step.created_at[:16].replace('T', ' ')} UTC]")
+        button.button("Undo", key=f"undo-{step.first_id}", on_click=undo, args=(step.first_id,))
+
+
+def undo(first_id: int) -> None:
+    """Take one of the last steps back."""
+    workbench = open_workbench()
+    try:
+        step = next(s for s in workbench.review.steps(reviewer()) if s.first_id == first_id)
+        count = len(workbench.review.undo_step(reviewer(), step))
+        st.toast(f"Undone: {count:,} {'triple' if count == 1 else 'triples'}.", icon=":material/undo:")
+    except StopIteration:
+        st.toast("That step was undone already.")
+    except WorkbenchError as error:
+        st.session_state["dataset-problem"] = error
+
+
+def _show_selected(workbench: Workbench, selected: list[TripleRecord]) -> None:
+    """The last selected triple, or the one the address names."""
+    wanted = selected[-1].id if selected else st.query_params.get("triple")
+    if not wanted:
+        return
+    record = workbench.review.card(wanted)
+    st.divider()
+    show_card(record, show_changes=True)
+    show_lineage(workbench, record)

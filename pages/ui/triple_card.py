@@ -1,0 +1,157 @@
+"""One triple as a reviewer sees it: three texts side by side with what is asked, found, copied and changed.
+
+Every piece of data goes through `html.escape`; nothing of it is ever read as markup.
+"""
+
+from __future__ import annotations
+
+import html
+from collections.abc import Sequence
+
+import streamlit as st
+
+from core.domain.groups import GROUPS, TaskGroup
+from core.domain.languages import count_words
+from core.domain.review import Action, Decision, TripleRecord
+from core.domain.spans import Change, Span, changes, copied_spans
+from core.domain.triple import Flag, Triple, Verdict
+from pages.ui.widgets import plain, visible
+
+FIELDS = ("query", "positive", "negative")
+TITLES = {"query": "Query", "positive": "Positive", "negative": "Hard negative"}
+ICONS = {"query": "search", "positive": "check_circle", "negative": "do_not_disturb_on"}
+VERDICT_BADGES = {
+    Verdict.PENDING: (":material/hourglass_empty:", "gray"),
+    Verdict.ACCEPTED: (":material/check:", "green"),
+    Verdict.REJECTED: (":material/close:", "red"),
+}
+BODY = "white-space:pre-wrap;overflow-wrap:anywhere;unicode-bidi:isolate;line-height:1.55;font-size:0.95rem"
+COPIED = "background:rgba(255,176,32,.28);border-bottom:2px solid rgba(230,140,0,.95);color:inherit;border-radius:2px"
+REMOVED = "background:rgba(220,60,60,.16);text-decoration:line-through;color:inherit"
+ADDED = "background:rgba(40,160,90,.20);text-decoration:underline;color:inherit"
+SHORT_QUERY = 300  # characters
+STRONG = 0.6  # weight from which a flag is shown as an error
+
+
+def text_html(text: str, marked: Sequence[Span] = ()) -> str:
+    """A text as HTML that shows exactly its characters, with spans marked as copied."""
+    pieces, at = [], 0
+    for start, end in marked:
+        pieces.append(_escaped(text[at:start]))
+        pieces.append(f'<mark style="{COPIED}" title="also in the query">{_escaped(text[start:end])}</mark>')
+        at = end
+    pieces.append(_escaped(text[at:]))
+    return f'<div dir="auto" style="{BODY}">{"".join(pieces)}</div>'
+
+
+def changes_html(before: str, after: str) -> str:
+    """What an edit changed: removed pieces struck through, added ones underlined."""
+    tags = {Change.SAME: ("span", ""), Change.REMOVED: ("del", REMOVED), Change.ADDED: ("ins", ADDED)}
+    pieces = []
+    for kind, piece in changes(before, after):
+        tag, style = tags[kind]
+        pieces.append(f'<{tag} style="{style}">{_escaped(piece)}</{tag}>')
+    return f'<div dir="auto" style="{BODY}">{"".join(pieces)}</div>'
+
+
+def _escaped(text: str) -> str:
+    return html.escape(visible(text))
+
+
+def show_card(record: TripleRecord, *, scores: dict[str, float] | None = None, show_changes: bool = False) -> None:
+    """Heading, reasons for suspicion and the three columns."""
+    _show_heading(record)
+    _show_reasons([flag for flag in record.flags if not flag.field])
+    names = [name for name in FIELDS if getattr(record.texts, name) is not None]
+    narrow_query = len(names) == len(FIELDS) and len(record.texts.query) < SHORT_QUERY
+    weights = [1.0, 1.35, 1.35] if narrow_query else [1.0] * len(names)
+    for column, name in zip(st.columns(weights, gap="small"), names, strict=True):
+        with column.container(border=True, key=f"card-{name}", height="stretch"):
+            _show_field(record, name, (scores or {}).get(name), show_changes=show_changes)
+
+
+def _show_heading(record: TripleRecord) -> None:
+    triple = record.triple
+    with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+        st.badge(triple.group.value, icon=":material/category:", color="blue")
+        st.badge(plain(_languages(triple)), icon=":material/translate:", color="violet")
+        if triple.topic:
+            st.badge(plain(triple.topic), icon=":material/topic:", color="gray")
+        icon, colour = VERDICT_BADGES[record.standing.verdict]
+        st.badge(_verdict_words(record), icon=icon, color=colour)  # type: ignore[arg-type]
+        if record.standing.flagged:
+            st.badge("flagged", icon=":material/flag:", color="orange")
+        if record.edited:
+            st.badge("edited", icon=":material/edit:", color="orange")
+        st.caption(f"No. {record.number} · {plain(triple.source)}" + (f" · {plain(triple.model)}" if triple.model else ""), width="content")
+    st.html(f'<div style="{BODY};opacity:.85"><b>Task</b>&ensp;{_escaped(triple.task)}</div>')
+
+
+def _languages(triple: Triple) -> str:
+    return f"{triple.language} → {triple.target_language}" if triple.target_language else triple.language
+
+
+def _verdict_words(record: TripleRecord) -> str:
+    standing = record.standing
+    if standing.verdict is Verdict.PENDING:
+        return "waiting"
+    return plain(f"{standing.verdict.value} by {standing.reviewer}" + (f": {standing.reason}" if standing.reason else ""))
+
+
+def _show_field(record: TripleRecord, name: str, score: float | None, *, show_changes: bool) -> None:
+    triple, text = record.triple, getattr(record.texts, name)
+    role = GROUPS[triple.group]
+    st.markdown(f"**:material/{ICONS[name]}: {TITLES[name]}** :small[:gray[{plain(_role_words(role.kind, name))}]]")
+    before = getattr(triple.texts, name)
+    if show_changes and record.edited and before is not None and before != text:
+        st.html(changes_html(before, text))
+    else:
+        st.html(text_html(text, [] if name == "query" else copied_spans(record.texts.query, text)))
+    _show_reasons([flag for flag in record.flags if flag.field == name])
+    st.caption(plain(_facts(triple, name, text, record.flags)) + ("" if score is None else f" · similarity to the query **{score:.3f}**"))
+
+
+def _role_words(kind: str, name: str) -> str:
+    words = {
+        "classification": {"query": "input text", "positive": "its label", "negative": "misleading label"},
+        "similarity": {"query": "S1", "positive": "S2, means the same", "negative": "S3, similar only"},
+        "translation": {"query": "source", "positive": "its translation", "negative": "mistranslation"},
+    }
+    return words.get(kind, {}).get(name, "")
+
+
+def _facts(triple: Triple, name: str, text: str, found: Sequence[Flag]) -> str:
+    """Length and language, found against asked."""
+    asked_language = triple.language if name == "query" else triple.document_language
+    words = count_words(text, asked_language)
+    asked = asked_length(triple, name)
+    wrong = any(flag.code == "wrong_language" and flag.field == name for flag in found)
+    language = f"not {asked_language}, as asked" if wrong else asked_language
+    return f"{words} {'word' if words == 1 else 'words'}" + (f" (asked: {asked})" if asked else "") + f" · {language}"
+
+
+def asked_length(triple: Triple, name: str) -> str:
+    """The length the slots asked for, in words to show; "" where none was."""
+    slots, document = triple.slots, name != "query"
+    if triple.group is TaskGroup.SHORT_LONG:
+        if document:
+            return f"at least {slots['num_words']}" if "num_words" in slots else ""
+        return str(slots.get("query_length", ""))
+    if triple.group is TaskGroup.LONG_SHORT and not document:
+        return str(slots.get("num_words", ""))
+    return "at least 300" if triple.group is TaskGroup.LONG_LONG and slots else ""
+
+
+def _show_reasons(found: Sequence[Flag]) -> None:
+    for flag in found:
+        icon, colour = ("error", "red") if flag.weight >= STRONG else ("warning", "orange")
+        st.markdown(f":{colour}[:material/{icon}:] {plain(flag.message)}")
+
+
+def show_history(log: Sequence[Decision]) -> None:
+    """All decisions on a triple, oldest first, with what was undone."""
+    undone = {entry.undoes for entry in log if entry.action is Action.UNDO}
+    for entry in log:
+        words = f"**{plain(entry.reviewer)}** {entry.action.value}" + (f" · {plain(entry.reason)}" if entry.reason else "")
+        marks = (" · bulk" if entry.batch_id else "") + (" · undone" if entry.id in undone else "")
+        st.markdown(f":gray[{entry.created_at[:16].replace('T', ' ')} UTC] {words}:gray[{marks}]")

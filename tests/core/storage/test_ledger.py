@@ -1,0 +1,109 @@
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from core.domain.groups import TaskGroup
+from core.domain.prompt import PromptStep
+from core.domain.request import PlannedRequest, RequestState
+from core.errors import NotFound
+from core.storage.ledger import Ledger
+from core.workbench import Workbench
+from tests.core.llm.scripted import make_reply
+
+GROUP = TaskGroup.STS
+
+
+def request(number: int = 0, **fields) -> PlannedRequest:
+    values = {
+        "step": PromptStep.EXAMPLE, "group": GROUP, "base_url": "http://a/v1", "model": "m",
+        "messages": ({"role": "user", "content": f"prompt {number}"},), "parameters": {"temperature": 1.0, "seed": 1},
+        "schema": {"type": "object"}, "slots": {"unit": "phrase"}, "language": "French",
+    }  # fmt: skip
+    return PlannedRequest(**(values | fields))
+
+
+@pytest.fixture
+def ledger(workbench: Workbench) -> Ledger:
+    return Ledger(workbench.database)
+
+
+def test_the_key_covers_everything_that_can_change_the_reply_and_nothing_else():
+    base = request()
+    assert base.key == request().key
+    for fields in (
+        {"base_url": "http://b/v1"}, {"model": "n"}, {"messages": ({"role": "user", "content": "x"},)}, {"parameters": {"temperature": 0.5}},
+        {"schema": None}, {"replicate": 1},
+    ):  # fmt: skip
+        assert replace(base, **fields).key != base.key
+    for fields in ({"slots": {}}, {"language": "Thai"}, {"task_id": "t"}, {"prompt_version_id": "v"}):
+        assert replace(base, **fields).key == base.key
+
+
+def test_a_request_comes_back_as_it_was_planned(ledger: Ledger):
+    planned = request(target_language="Thai", task_id="t")
+    assert ledger.plan([planned, planned], "one") == 1
+    [record] = ledger.to_send("one")
+    assert (record.request, record.state, record.key) == (planned, RequestState.PLANNED, planned.key)
+    with pytest.raises(NotFound):
+        ledger.get("no-such-key")
+
+
+def test_an_answered_request_stays_with_its_job_and_a_missing_one_moves(ledger: Ledger):
+    first, second, third = (request(n) for n in range(3))
+    ledger.plan([first, second], "one")
+    ledger.mark_sent(first.key)
+    ledger.mark_received(first.key, make_reply("text", raw="raw body", request_id="r-1"), 0.5)
+    assert ledger.plan([first, second, third], "two") == 2
+    assert ledger.get(first.key).job_id == "one"
+    assert {r.key for r in ledger.to_send("two")} == {second.key, third.key}
+    assert ledger.to_send("one") == []
+    assert ledger.answered([first.key, second.key, third.key]) == 1
+
+
+def test_a_reply_is_kept_whole(ledger: Ledger):
+    planned = request()
+    ledger.plan([planned], "one")
+    ledger.mark_sent(planned.key)
+    ledger.mark_received(planned.key, make_reply("text", raw="raw body", request_id="r-1", seconds=2.5), 0.5)
+    record = ledger.get(planned.key)
+    assert (record.raw, record.reply_text, record.provider_request_id, record.cost, record.attempts) == ("raw body", "text", "r-1", 0.5, 1)
+    assert ledger.to_read("one") == [record]
+    assert ledger.typical("http://a/v1", "m", GROUP, PromptStep.EXAMPLE) == (1, 50.0, 2.5)
+
+
+def test_a_failure_without_a_reply_is_sent_again_and_a_paid_one_is_not(ledger: Ledger):
+    lost, unreadable = request(0), request(1)
+    ledger.plan([lost, unreadable], "one")
+    ledger.mark_sent(lost.key)
+    ledger.mark_failed(lost.key, "endpoint_unreachable")
+    ledger.mark_sent(unreadable.key)
+    ledger.mark_received(unreadable.key, make_reply("?"), None)
+    ledger.mark_failed(unreadable.key, "not_json")
+    assert [r.key for r in ledger.to_send("one")] == [lost.key]
+    assert {r.reason for r in ledger.failures("one")} == {"endpoint_unreachable", "not_json"}
+    assert len(ledger.failures("one", limit=1)) == 1
+
+
+def test_a_tally_adds_up_and_one_unknown_price_makes_the_cost_unknown(ledger: Ledger):
+    planned = [request(n) for n in range(4)]
+    ledger.plan(planned, "one")
+    for number, cost in ((0, 0.25), (1, 0.5)):
+        ledger.mark_sent(planned[number].key)
+        ledger.mark_received(planned[number].key, make_reply("text"), cost)
+    ledger.mark_parsed(planned[0].key)
+    tally = ledger.tally("one")
+    assert (tally.total, tally.parsed, tally.failed, tally.received, tally.attempts) == (4, 1, 0, 2, 2)
+    assert (tally.cost, tally.prompt_tokens, tally.completion_tokens) == (0.75, 200, 100)
+    ledger.mark_sent(planned[2].key)
+    ledger.mark_received(planned[2].key, make_reply("text"), None)
+    assert (ledger.tally("one").cost, ledger.tally("one").known_cost) == (None, 0.75)
+    assert ledger.tally("no such job").total == 0
+
+
+def test_thousands_of_requests_are_planned_at_once(ledger: Ledger):
+    planned = [request(n) for n in range(1200)]
+    assert ledger.plan(planned, "one") == 1200
+    assert ledger.plan(planned, "one") == 1200  # none was answered: all are still to be sent
+    assert len(ledger.to_send("one")) == 1200
