@@ -114,6 +114,14 @@ class Workbench:
         return Teachers(self.settings, self.keys)
 
     @cached_property
+    def training(self) -> TrainingDesk:
+        """Training plans and runs."""
+        from core.storage.versions import VersionStore
+        from core.training.desk import TrainingDesk
+
+        return TrainingDesk(self.jobs, VersionStore(self.database), self.settings)
+
+    @cached_property
     def evaluation(self) -> EvaluationDesk:
         """Systems compared on held-out tasks."""
         from core.evaluation.desk import EvaluationDesk

@@ -11,19 +11,25 @@ from pages.ui.dataset_table import show_triples
 from pages.ui.dataset_versions import show_versions
 from pages.ui.problems import problems_shown, show_problem
 from pages.ui.session import open_workbench
-from pages.ui.widgets import page_file, show_empty_state
+from pages.ui.widgets import page_file, show_empty_state, use_wide_page
 
-SECTIONS = {"Triples": "table_rows", "Versions": "inventory_2", "Import and export": "swap_vert", "Shape": "bar_chart"}
+SECTIONS = ("Triples", "Versions", "Import and export", "Shape")
 
+use_wide_page()
 workbench = open_workbench()
 with problems_shown():
     title, menu = st.columns([1, 4], vertical_alignment="center")
     title.subheader("Dataset", anchor=False)
     with menu:
         section = st.segmented_control(
-            "Section", list(SECTIONS), default="Triples", key="section", label_visibility="collapsed", bind="query-params",
-            format_func=lambda name: f":material/{SECTIONS[name]}: {name}", required=True,
-        )  # fmt: skip
+            "Section",
+            SECTIONS,
+            default="Triples",
+            key="section",
+            label_visibility="collapsed",
+            bind="query-params",
+            required=True,
+        )
     problem = st.session_state.pop("dataset-problem", None)
     if isinstance(problem, WorkbenchError):
         show_problem(problem)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Any
 
 import streamlit as st
@@ -30,7 +31,7 @@ def show_start(workbench: Workbench) -> None:
     if not versions:
         show_empty_state(
             "There is no dataset version yet. Freeze one: its held-out tasks become the test.",
-            page="pages/dataset.py",
+            page=str(Path(__file__).parent / "dataset.py"),
             action="Open Dataset",
         )
         return

@@ -15,7 +15,7 @@ from core.domain.plans import Budget, GenerationPlan
 from core.domain.prompt import PromptStep
 from core.domain.task import TaskState
 from core.errors import BadPlan, WorkbenchError
-from pages.ui.generation_charts import attempt, duration, language_chart, show_attempts, show_job
+from pages.ui.generation_charts import UNKNOWN_PRICE, attempt, duration, language_chart, show_attempts, show_job
 from pages.ui.problems import problems_shown
 from pages.ui.prompt_editor import money
 from pages.ui.session import open_workbench
@@ -72,14 +72,14 @@ def choose_details(endpoint: Endpoint) -> dict[str, object]:
     """Sampling, speed, budgets and seed."""
     jobs = len(open_workbench().jobs.find(JobKind.GENERATE))
     first = st.columns(4)
-    temperature = first[0].number_input("Temperature", 0.0, 2.0, 1.0, 0.1, key="temperature")
-    top_p = first[1].number_input("Top-p", 0.01, 1.0, 1.0, 0.05, key="top-p")
+    temperature = first[0].number_input("Temperature", 0.0, 2.0, endpoint.temperature, 0.1, key=f"temperature-{endpoint.name}")
+    top_p = first[1].number_input("Top-p", 0.01, 1.0, endpoint.top_p, 0.05, key=f"top-p-{endpoint.name}")
     in_flight = first[2].number_input("In flight", 1, 1000, endpoint.in_flight, key=f"in-flight-{endpoint.name}", help="Requests at a time")
     max_tokens = first[3].number_input("Reply tokens", 16, 200_000, endpoint.max_tokens, step=256, key=f"max-tokens-{endpoint.name}",
                                        help="A reply that needs more is cut off and counts as failed")  # fmt: skip
     second = st.columns(4)
-    requests = second[0].number_input("Budget, requests", 1, None, None, key="budget-requests", placeholder="no limit")
-    dollars = second[1].number_input("Budget, US$", 0.0, None, None, key="budget-money", placeholder="no limit")
+    requests = second[0].number_input("Most requests", 1, None, None, key="budget-requests", placeholder="no limit")
+    dollars = second[1].number_input("Most US$", 0.0, None, None, key="budget-money", placeholder="no limit")
     seed = second[2].number_input("Seed", 0, None, jobs, key="generate-seed",
                                   help="Same plan, same seed: the same requests; what has a reply is not sent again.")  # fmt: skip
     return {"temperature": temperature, "top_p": top_p, "in_flight": in_flight, "max_tokens": max_tokens,
@@ -108,8 +108,8 @@ def make_plan() -> GenerationPlan:
             details = choose_details(endpoint)
         with st.expander("Prompt versions", icon=":material/edit_note:"):
             versions = choose_prompts(counts)
-    with right:
-        st.altair_chart(language_chart(languages), key="language-plan", alt="Share of each language in the plan")
+    if sum(languages.values()) > 0:
+        right.altair_chart(language_chart(languages), key="language-plan", alt="Share of each language in the plan")
     values = endpoint.model_dump(exclude={"name"}) | details | {"counts": counts, "languages": languages, "prompt_versions": versions}
     try:
         return GenerationPlan.model_validate(values)
@@ -125,12 +125,12 @@ def show_estimate(plan: GenerationPlan) -> bool:
         st.info(f"{plain(error.message)} {plain(error.hint)}", icon=":material/info:")
         return False
     columns = st.columns(5)
-    columns[0].metric("To send", f"{estimate.to_send:,} requests")
+    columns[0].metric("Requests to send", f"{estimate.to_send:,}")
     columns[1].metric("Prompt tokens", f"{estimate.prompt_tokens:,}")
     columns[2].metric("Reply tokens", f"{estimate.completion_tokens:,}")
-    columns[3].metric("Cost", money(estimate.cost), help="From the price table inside genai-prices; unknown is never shown as 0")
+    columns[3].metric("Cost", money(estimate.cost, unknown="?"), help="From a price table" if estimate.cost is not None else UNKNOWN_PRICE)
     columns[4].metric("Time", duration(estimate.seconds))
-    st.caption(plain(estimate.basis))
+    st.caption(plain(estimate.basis if estimate.cost is not None else f"{estimate.basis} {UNKNOWN_PRICE}"))
     if estimate.answered:
         st.info(f"{estimate.answered:,} of {estimate.requests:,} requests of this plan have a reply already and are not sent again. "
                 "Change the seed for new examples.", icon=":material/inventory:")  # fmt: skip

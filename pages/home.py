@@ -11,24 +11,18 @@ from core.domain.progress import Stage, stages
 from core.workbench import Workbench
 from pages.ui.problems import problems_shown
 from pages.ui.session import open_workbench, use_workspace
-from pages.ui.widgets import job_badge, plain, show_empty_state
+from pages.ui.widgets import job_badge, page_file, plain, show_empty_state
 
-FOLDER = Path(__file__).parent
 JOB_PAGES = {"brainstorm": "tasks", "generate": "generate", "train": "train", "index": "search", "map": "explore", "evaluate": "evaluate"}
 
 
-def page_file(name: str) -> str:
-    """Path of a page as st.page_link wants it."""
-    return str(FOLDER / f"{name}.py")
-
-
 def show_strip(all_stages: list[Stage]) -> None:
-    """Seven stages side by side: count, state, next step."""
-    for column, stage in zip(st.columns(len(all_stages)), all_stages, strict=True):
-        with column.container(border=True, height=212, key=f"stage-{stage.page}"):
-            st.metric(stage.name, f"{stage.count:,}", help=f"{stage.count} {stage.unit}")
-            st.caption(f"{stage.unit} · {stage.state}")
-            st.page_link(page_file(stage.page), label=stage.next_step)
+    """The stages side by side in the order of the work: name, count, state, next step."""
+    for column, stage in zip(st.columns(len(all_stages), gap="xsmall"), all_stages, strict=True):
+        with column.container(border=True, height=196, gap=None, key=f"stage-{stage.page}"):
+            st.page_link(page_file(stage.page), label=f"**{stage.name}**")
+            st.markdown(f"### {stage.count:,}")
+            st.markdown(f":small[:gray[{stage.unit} · {stage.state}]]  \n:small[→ {stage.next_step}]")
 
 
 def show_start(workbench: Workbench) -> None:

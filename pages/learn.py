@@ -83,7 +83,9 @@ def show_tokens(workbench: Workbench, own: Texts) -> None:
         st.markdown("**Tokens**")
         lesson_charts.show_tokens(reading.tokens)
         st.metric("Tokens, with the end token", f"{len(reading.tokens)}")
-    st.markdown(f"**The vector at the end token**: the first 96 of {len(reading.vector)} numbers, scaled to length 1.")
+    count = len(reading.vector)
+    shown = min(lesson_charts.NUMBERS_SHOWN, count)
+    st.markdown(f"**The vector at the end token**: the first {shown} of {count} numbers, scaled to length 1.")
     chart = lesson_charts.vector_chart(reading.vector.tolist())
     st.altair_chart(chart, key="learn-vector", width="stretch", alt="The first numbers of the vector of your question")
     _question("The first token's state has read one word only. Why can the last one know the whole text, and the first one not?")
@@ -92,7 +94,7 @@ def show_tokens(workbench: Workbench, own: Texts) -> None:
 def show_cone(workbench: Workbench, own: Texts) -> None:
     """Step 2."""
     st.write(
-        "Take texts that have nothing to do with one another, in four languages, and compare each with each. A good space would call "
+        "Take texts that have nothing to do with one another, in five languages, and compare each with each. A good space would call "
         "them unrelated: cosines around 0. The raw model gives nearly all of them a high cosine, because its states all point into one "
         "narrow cone: it was trained to guess the next word, and nobody ever asked it to keep different texts apart."
     )
@@ -129,25 +131,26 @@ def show_loss(workbench: Workbench, own: Texts) -> None:
     )
     models = workbench.lesson.models()
     left, middle, right = st.columns([3, 3, 4])
-    model = left.segmented_control(
-        "Model",
-        list(models),
-        format_func=models.__getitem__,
-        default=next(iter(models)),
-        required=True,
-        key="learn-loss-model",
-        persist_state="session",
-    )
+    model = left.selectbox("Model", list(models), format_func=models.__getitem__, key="learn-loss-model", persist_state="session")
     temperature = middle.slider("Temperature", 0.01, 1.0, 0.02, 0.01, key="learn-temperature", persist_state="session")
-    wrong = right.toggle("The near miss of question 1 really answers it", key="learn-false-negative", help="a false negative")
-    masked = right.toggle("Mask that cell", key="learn-mask", disabled=not wrong)
+    wrong = right.toggle(
+        "Near miss 1 answers too",
+        key="learn-false-negative",
+        help="Puts a second right answer to question 1 where its near miss was: a false negative",
+    )
+    masked = right.toggle("Mask that cell (1, −1)", key="learn-mask", disabled=not wrong)
     queries, documents = workbench.lesson.batch(own, false_negative=wrong)
     cosines = workbench.lesson.cosines(str(model), queries, documents)
     found = workbench.lesson.loss(cosines, temperature, mask_false_negative=masked and wrong)
     charts = ((cosines, "cosine", float(cosines.min()), float(cosines.max())), (found.probabilities, "probability", 0.0, 1.0))
     for column, (values, title, low, high) in zip(st.columns(2), charts, strict=True):
-        chart = lesson_charts.batch_chart(values, queries, documents, title=title, low=low, high=high)
+        chart = lesson_charts.batch_chart(values, documents, title=title, low=low, high=high)
         column.altair_chart(chart, key=f"learn-{title}", width="stretch", alt=f"{title} of each question with each document")
+    with st.expander("What the rows and columns stand for", icon=":material/list:", key="learn-batch-texts"):
+        rows = [
+            {"": f"{i + 1}", "Question": q, "Document +i": documents[i], "Document −i": documents[i + 4]} for i, q in enumerate(queries)
+        ]
+        st.dataframe(rows, key="learn-batch-table", hide_index=True, width="stretch")
     for number, column in enumerate(st.columns(5)):
         if number < 4:
             column.metric(f"Loss of question {number + 1}", f"{found.losses[number]:.3f}")
@@ -233,7 +236,7 @@ def wait_for_service(workbench: Workbench) -> None:
     """The models live in a process of their own; the page goes on when it answers."""
     if workbench.service.ready():
         st.rerun()
-    with st.status("Starting the model service …", key="learn-service"):
+    with st.status("Starting the model service …"):
         st.caption("It loads the models once for everyone on this machine; the first start takes a few seconds.")
 
 

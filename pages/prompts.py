@@ -12,13 +12,13 @@ from pages.ui.prompt_editor import pin_slots, show_preview, show_slots, show_tri
 from pages.ui.session import open_workbench
 from pages.ui.widgets import plain
 
-STEP_NAMES = {PromptStep.BRAINSTORM: "1 · Brainstorm tasks", PromptStep.EXAMPLE: "2 · Write an example"}
+STEP_NAMES = {PromptStep.BRAINSTORM: "1 · Brainstorm", PromptStep.EXAMPLE: "2 · Example"}
 TRIAL_WAIT_SECONDS = 45.0
 
 
 def choose_prompt() -> tuple[TaskGroup, PromptStep]:
     """Group and step, kept in the URL."""
-    left, right = st.columns([3, 2], vertical_alignment="bottom")
+    left, right = st.columns([5, 3], vertical_alignment="bottom")
     with left:
         group = st.segmented_control(
             "Group of tasks", [g.value for g in TaskGroup], default=TaskGroup.SHORT_LONG.value, required=True, key="prompt-group",
@@ -53,13 +53,13 @@ def edit(group: TaskGroup, step: PromptStep) -> tuple[str, bool]:
         show_problem(error)
         usable = False
     changed = template.strip() != newest.template.strip()
-    note, save, undo = st.columns([3, 2, 1.4], vertical_alignment="bottom")
-    note.text_input("Note", key=f"note-{key}", placeholder="what you changed and why", label_visibility="collapsed")
-    save.button(
+    st.text_input("Note", key=f"note-{key}", placeholder="what you changed and why", label_visibility="collapsed")
+    row = st.container(horizontal=True)
+    row.button(
         "Save as new version", key="save-version", type="primary", icon=":material/save:", disabled=not (usable and changed),
-        on_click=save_version, args=(group, step, key, newest.id), width="stretch",
+        on_click=save_version, args=(group, step, key, newest.id),
     )  # fmt: skip
-    undo.button("Discard", key="discard-edit", disabled=not changed, on_click=put_back, args=(key, newest.template), width="stretch")
+    row.button("Discard edit", key="discard-edit", disabled=not changed, on_click=put_back, args=(key, newest.template))
     if changed and usable:
         st.caption(":material/edit: Not saved yet. The preview and “Try it” already use this wording.")
     return template, usable
@@ -103,11 +103,11 @@ def draw_again() -> None:
 def show_live_preview(group: TaskGroup, step: PromptStep, template: str) -> Preview | None:
     """The prompt as it would be sent now, with slots that can be drawn again or pinned."""
     library = open_workbench().prompts
-    title, pins, again = st.columns([2.2, 1, 1.2], vertical_alignment="center")
-    title.markdown("##### Live preview")
-    with pins.popover("Pin", icon=":material/keep:", width="stretch"):
+    st.markdown("##### Live preview")
+    row = st.container(horizontal=True)
+    row.button("Draw again", key="draw-again", icon=":material/casino:", on_click=draw_again)
+    with row.popover("Pin slots", icon=":material/keep:"):
         pinned = pin_slots(library.slots(group, step), f"{group.value}-{step.value}")
-    again.button("Draw again", key="draw-again", icon=":material/casino:", on_click=draw_again, width="stretch")
     try:
         preview = library.preview(group, step, seed=st.session_state.get("preview-seed", 0), pinned=pinned, template=template)
     except BadTemplate:

@@ -2,21 +2,29 @@
 
 from __future__ import annotations
 
-import secrets
-
 import streamlit as st
 
 from core.domain.filters import ReviewQueue, TripleFilter, TripleOrder
-from core.domain.groups import TaskGroup
 from core.domain.review import Action, RejectReason, TripleRecord
-from core.domain.triple import Texts, Verdict
-from core.errors import NotFound, WorkbenchError
+from core.domain.triple import Verdict
 from core.workbench import Workbench
 from pages.ui.problems import problems_shown, show_problem
-from pages.ui.session import open_workbench, reviewer
+from pages.ui.review_desk import (
+    apply_to_alike,
+    attempt,
+    card_on_desk,
+    chosen_queue,
+    forget_card,
+    move,
+    save_edit,
+    start_service,
+    turn,
+    undo,
+)
+from pages.ui.session import open_workbench
 from pages.ui.triple_card import FIELDS, TITLES, changes_html, show_card, show_history, text_html
 from pages.ui.triple_scores import score_words, scores_now
-from pages.ui.widgets import page_file, plain, show_empty_state
+from pages.ui.widgets import page_file, plain, show_empty_state, use_wide_page
 
 KEYS_HELP = """
 | Key | Does | Key | Does |
@@ -31,107 +39,6 @@ A key does nothing while you type in a field.
 """
 
 
-# ---- what is on the desk
-
-
-def chosen_queue() -> ReviewQueue:
-    """The queue of the filters, which live in the URL."""
-    state = st.session_state
-    wanted = TripleFilter(
-        text=state.get("find", ""),
-        groups=tuple(TaskGroup(g) for g in state.get("group", [])),
-        languages=tuple(state.get("language", [])),
-        task_id=state.get("task"),
-        topic=state.get("topic"),
-        flag_code=state.get("flag"),
-        source=state.get("source"),
-        flagged=True if state.get("flagged") else None,
-    )
-    seed = state.setdefault("review-seed", secrets.randbelow(2**31))
-    return ReviewQueue(wanted, TripleOrder(state.get("order") or TripleOrder.SUSPICIOUS), seed, reviewer())
-
-
-def forget_card() -> None:
-    """A filter changed: begin at the start of the queue."""
-    lay_down(None)
-
-
-def lay_down(record: TripleRecord | None) -> None:
-    """Put a card on the desk; the address names it, so that the same card can be linked to."""
-    for name in ("rejecting", "editing"):
-        st.session_state[name] = False
-    if record:
-        st.query_params["card"] = record.id
-    else:
-        st.query_params.pop("card", None)
-
-
-def card_on_desk(workbench: Workbench, queue: ReviewQueue) -> TripleRecord | None:
-    """The card the address names, else the first of the queue."""
-    if wanted := st.query_params.get("card"):
-        try:
-            return workbench.review.card(wanted)
-        except NotFound as error:
-            show_problem(error)
-            st.query_params.pop("card", None)
-    record = workbench.review.next_card(queue)
-    if record:
-        st.query_params["card"] = record.id
-    return record
-
-
-# ---- what keys and buttons do (callbacks run before the page is drawn, so the next card shows at once)
-
-
-def attempt(action: Action, triple_id: str, pending: bool, reason: str = "", texts: Texts | None = None) -> None:
-    """Decide, then lay the next card down; trouble is shown and the card stays."""
-    workbench, queue = open_workbench(), chosen_queue()
-    try:
-        workbench.review.decide(triple_id, action, queue.reviewer, reason=reason, texts=texts, while_pending=pending)
-        if action in (Action.EDIT, Action.SWAP, Action.FLAG):
-            lay_down(workbench.review.card(triple_id))
-            return
-        if action is not Action.SKIP:
-            st.session_state["just-decided"] = (triple_id, action.value, reason)
-        lay_down(workbench.review.next_card(queue, after=triple_id))
-    except WorkbenchError as error:
-        st.session_state["review-problem"] = error
-
-
-def undo() -> None:
-    """Take the newest step back and lay its card down again."""
-    try:
-        records = open_workbench().review.undo(reviewer())
-        st.session_state.pop("just-decided", None)
-        lay_down(records[0])
-        st.toast(f"Undone: {len(records)} {'triple' if len(records) == 1 else 'triples'}.", icon=":material/undo:")
-    except WorkbenchError as error:
-        st.session_state["review-problem"] = error
-
-
-def move(triple_id: str, backwards: bool) -> None:
-    """Next or previous card without a decision."""
-    desk, queue = open_workbench().review, chosen_queue()
-    record = desk.previous_card(queue, triple_id) if backwards else desk.next_card(queue, after=triple_id)
-    if record:
-        lay_down(record)
-
-
-def turn(name: str, value: bool) -> None:
-    """Open or close the reasons or the edit form."""
-    st.session_state["rejecting"] = st.session_state["editing"] = False
-    st.session_state[name] = value
-
-
-def save_edit(triple_id: str, pending: bool) -> None:
-    """Write the texts of the form."""
-    fields = {name: st.session_state.get(f"edit-{name}-{triple_id}") for name in FIELDS}
-    attempt(Action.EDIT, triple_id, pending, texts=Texts(fields["query"] or "", fields["positive"] or "", fields["negative"]))
-
-
-# ---- drawing
-
-
 def show_filters(workbench: Workbench) -> None:
     """Order and filters; all of them in the address."""
     waiting = TripleFilter(verdict=Verdict.PENDING)
@@ -139,9 +46,15 @@ def show_filters(workbench: Workbench) -> None:
     tasks = {task.task_id: task.task for task in workbench.dataset.tasks(waiting)}
     with st.container(horizontal=True, vertical_alignment="center", key="review-filters"):
         st.text_input(
-            "Find", key="find", type="search", placeholder="Find in texts and tasks", label_visibility="collapsed", width=260,
-            bind="query-params", on_change=forget_card,
-        )  # fmt: skip
+            "Find",
+            key="find",
+            type="search",
+            placeholder="Find in texts and tasks",
+            label_visibility="collapsed",
+            width=260,
+            bind="query-params",
+            on_change=forget_card,
+        )
         orders = [order.value for order in TripleOrder]
         st.selectbox("Order", orders, key="order", label_visibility="collapsed", width=220, bind="query-params", on_change=forget_card)
         with st.popover("Filters" + _active_count(), icon=":material/filter_list:", key="filters"):
@@ -159,9 +72,15 @@ def show_filters(workbench: Workbench) -> None:
 def _choice(label: str, key: str, options: list[str], *, names: dict[str, str] | None = None) -> None:
     shown = names or {}
     st.selectbox(
-        label, options, index=None, key=key, format_func=lambda o: shown.get(o, o), placeholder="all", bind="query-params",
+        label,
+        options,
+        index=None,
+        key=key,
+        format_func=lambda o: shown.get(o, o),
+        placeholder="all",
+        bind="query-params",
         on_change=forget_card,
-    )  # fmt: skip
+    )
 
 
 def _active_count() -> str:
@@ -196,32 +115,41 @@ def show_actions(record: TripleRecord) -> None:
             return
         one = (record.id, pending)
         rows = (
-            ("Accept", "accept", "check", "A", attempt, (Action.ACCEPT, *one)),
-            ("Reject", "reject", "close", "X", turn, ("rejecting", True)),
-            ("Skip", "skip", "skip_next", "Space", attempt, (Action.SKIP, *one)),
-            ("Undo", "undo", "undo", "Backspace", undo, ()),
-            ("Edit", "edit", "edit", "E", turn, ("editing", True)),
-            ("Swap", "swap", "swap_horiz", "S", attempt, (Action.SWAP, *one)),
-            ("Flag", "flag-it", "flag", "F", attempt, (Action.FLAG, record.id, False)),
-            ("Previous", "previous", "arrow_back", "K", move, (record.id, True)),
-            ("Next", "next", "arrow_forward", "J", move, (record.id, False)),
+            ("Accept", "accept", "A", attempt, (Action.ACCEPT, *one)),
+            ("Reject", "reject", "X", turn, ("rejecting", True)),
+            ("Skip", "skip", "Space", attempt, (Action.SKIP, *one)),
+            ("Undo", "undo", "Backspace", undo, ()),
+            ("Edit", "edit", "E", turn, ("editing", True)),
+            ("Swap", "swap", "S", attempt, (Action.SWAP, *one)),
+            ("Flag", "flag-it", "F", attempt, (Action.FLAG, record.id, False)),
+            (":material/arrow_back:", "previous", "K", move, (record.id, True)),
+            (":material/arrow_forward:", "next", "J", move, (record.id, False)),
         )
-        with st.container(horizontal=True, horizontal_alignment="center"):
-            for label, key, icon, shortcut, act, args in rows:
+        with st.container(horizontal=True, horizontal_alignment="center", gap="xsmall"):
+            for label, key, shortcut, act, args in rows:
                 st.button(
-                    label, key=key, icon=f":material/{icon}:", shortcut=shortcut, on_click=act, args=args,
-                    type="primary" if key == "accept" else "secondary", disabled=key == "swap" and record.texts.negative is None,
-                )  # fmt: skip
+                    label,
+                    key=key,
+                    shortcut=shortcut,
+                    on_click=act,
+                    args=args,
+                    type="primary" if key == "accept" else "secondary",
+                    disabled=key == "swap" and record.texts.negative is None,
+                    help={"previous": "Previous card", "next": "Next card"}.get(key),
+                )
 
 
 def _show_reasons_bar(record: TripleRecord, pending: bool) -> None:
-    with st.container(horizontal=True, horizontal_alignment="center"):
-        st.markdown("**Reject because**", width="content")
+    with st.container(horizontal=True, horizontal_alignment="center", vertical_alignment="center", gap="xsmall"):
+        st.markdown(":small[**because**]", width="content")
         for number, reason in enumerate(RejectReason, 1):
             st.button(
-                reason.value.capitalize(), key=f"reason-{number}", shortcut=str(number), on_click=attempt,
+                reason.value.capitalize(),
+                key=f"reason-{number}",
+                shortcut=str(number),
+                on_click=attempt,
                 args=(Action.REJECT, record.id, pending, reason.value),
-            )  # fmt: skip
+            )
         st.button("Cancel", key="cancel-reject", type="tertiary", shortcut="Escape", on_click=turn, args=("rejecting", False))
 
 
@@ -267,18 +195,6 @@ def show_alike(workbench: Workbench) -> None:
         st.button("Dismiss", key="alike-dismiss", type="tertiary", on_click=lambda: st.session_state.pop("just-decided", None))
 
 
-def apply_to_alike(ids: tuple[str, ...], action: str, reason: str) -> None:
-    """Decide on all of them as one step."""
-    workbench, queue = open_workbench(), chosen_queue()
-    try:
-        report = workbench.review.bulk(ids, Action(action), queue.reviewer, reason=reason)
-        st.session_state.pop("just-decided", None)
-        st.toast(f"{len(report.changed)} triples decided. Undo takes them back as one.", icon=":material/done_all:")
-        lay_down(workbench.review.next_card(queue, after=st.query_params.get("card")))
-    except WorkbenchError as error:
-        st.session_state["review-problem"] = error
-
-
 def show_desk(workbench: Workbench, record: TripleRecord) -> None:
     """The card with its scores, the form where it is open, history below."""
     scores, note = scores_now(workbench, record.texts)
@@ -304,15 +220,6 @@ def wait_for_scores(triple_id: str) -> None:
     workbench = open_workbench()
     if scores_now(workbench, workbench.review.card(triple_id).texts)[1] != "Scoring …":
         st.rerun()
-
-
-def start_service() -> None:
-    """Start it and go on; scores appear when it answers."""
-    try:
-        open_workbench().service.ensure_started(wait_seconds=0)
-        st.toast("The model service is starting; scores appear in a few seconds.", icon=":material/hourglass_top:")
-    except WorkbenchError as error:
-        st.session_state["review-problem"] = error
 
 
 def show_origin(workbench: Workbench, record: TripleRecord) -> None:
@@ -354,6 +261,7 @@ def show_nothing_left(workbench: Workbench, queue: ReviewQueue) -> None:
         st.button("Undo", key="undo", icon=":material/undo:", shortcut="Backspace", on_click=undo)
 
 
+use_wide_page()
 workbench = open_workbench()
 with problems_shown():
     head, strip = st.container(), st.container()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import streamlit as st
@@ -12,7 +13,7 @@ from core.domain.ranking import Corpus, Hit, Ranking
 from core.errors import WorkbenchError
 from core.workbench import Workbench
 from pages.ui.problems import problems_shown, show_problem
-from pages.ui.ranking_view import Judged, show_histogram, show_hits, show_judged, show_times
+from pages.ui.ranking_view import Judged, show_histogram, show_hits, show_judged, show_times, snippet
 from pages.ui.session import open_workbench
 from pages.ui.widgets import job_badge, plain, show_empty_state, show_text
 
@@ -24,6 +25,18 @@ EXAMPLES = {
     "demo": ["how do I join two paths", "run a function later without blocking", "why is my list shared between calls", "读取文本文件的每一行"],
 }
 Answers = dict[str, Ranking | WorkbenchError]
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """One search: what was asked of which systems; `ready` are those that have an index."""
+
+    corpus: Corpus
+    systems: tuple[str, ...]
+    ready: tuple[str, ...]
+    query: str
+    task: str | None
+    k: int
 
 
 def page_file(name: str) -> str:
@@ -49,6 +62,7 @@ def choose_heldout(corpus_id: str) -> None:
         st.session_state["search_in"] = corpus_id
         st.session_state["search_task"] = example.task
         st.session_state["search_q"] = example.texts.query
+        st.session_state["search-heldout"] = False
 
 
 def controls(workbench: Workbench, corpora: dict[str, Corpus]) -> tuple[str, list[str], str | None, int]:
@@ -56,12 +70,13 @@ def controls(workbench: Workbench, corpora: dict[str, Corpus]) -> tuple[str, lis
     names = workbench.systems.names(lexical=True)
     labels = dict(names)
     tuned = [name for name in labels if name.startswith("run:")]
-    where, who, how_many = st.columns([3, 5, 1.2], vertical_alignment="bottom")
+    who, how_many = st.columns([7, 1], vertical_alignment="bottom")
+    where, told = st.columns([3, 5], vertical_alignment="bottom")
     corpus_id = where.selectbox(
         "Documents", list(corpora), format_func=functools.partial(corpus_label, corpora), key="search_in", bind="query-params"
     )
     systems = who.multiselect(
-        "Systems, the first is compared with the others",
+        "Systems side by side (the others are compared with the first)",
         list(labels),
         default=["raw", tuned[0] if tuned else "baseline"],
         format_func=lambda name: labels.get(name, name),
@@ -74,7 +89,7 @@ def controls(workbench: Workbench, corpora: dict[str, Corpus]) -> tuple[str, lis
     chosen = st.session_state.get("search_task")
     if chosen and chosen not in tasks:
         tasks.append(chosen)
-    task = st.selectbox(
+    task = told.selectbox(
         "Instruction before the query (choose one, or type your own)",
         tasks,
         accept_new_options=True,
@@ -88,11 +103,14 @@ def controls(workbench: Workbench, corpora: dict[str, Corpus]) -> tuple[str, lis
 def heldout_picker(workbench: Workbench) -> None:
     """Pick a held-out query: its answer and hard negative are known, so ranks and scores can be shown."""
     versions = workbench.corpora.versions()
-    with st.popover("Try a held-out query", icon=":material/target:", key="search-heldout"):
+    # Read only while open, and closed by `choose_heldout`: its state lives under its key.
+    with st.popover("Try a held-out query", icon=":material/target:", key="search-heldout", on_change="rerun") as picker:
+        if not picker.open:
+            return
         if not versions:
             show_empty_state("No dataset version is frozen yet.", page=page_file("dataset"), action="Freeze one on the Dataset page")
             return
-        version = st.selectbox("Dataset version", versions, format_func=lambda v: v.name, key="search-heldout-version")
+        version = st.selectbox("Dataset version", versions, format_func=lambda v: v.name, key="search-heldout-version", width=560)
         examples = workbench.search.heldout(version.id)
         if not examples:
             st.caption("This version holds nothing out. Freeze one with a held-out share on the Dataset page.")
@@ -100,7 +118,8 @@ def heldout_picker(workbench: Workbench) -> None:
         st.selectbox(
             f"Query ({len(examples)} held out, never trained on)",
             examples,
-            format_func=lambda e: f"[{e.group.value} · {e.language}] {e.texts.query[:100]}",
+            format_func=lambda e: f"{snippet(e.texts.query, width=64)} ({e.group.value}, {e.language})",
+            width=560,
             index=None,
             placeholder="Choose a query",
             key="search-heldout-example",
@@ -202,38 +221,40 @@ def judged_of(workbench: Workbench, corpus_id: str, query: str) -> Judged:
     return Judged(known.positives, known.negatives, f"This query is {side}.")
 
 
-def ask(workbench: Workbench, corpus_id: str, systems: list[str], query: str, task: str | None, k: int, judged: Judged) -> Answers:
+def ask(workbench: Workbench, asked: Asked, judged: Judged) -> Answers:
     """One ranking a system; a system that fails leaves the others alone. The first one also tells ranks of the others' hits."""
     answers: Answers = {}
-    for system in systems:
+    for system in asked.ready:
         try:
-            answers |= workbench.search.search(corpus_id, [system], query, task, k, ask_ranks_of=judged.ids)
+            answers |= workbench.search.search(asked.corpus.id, [system], asked.query, asked.task, asked.k, ask_ranks_of=judged.ids)
         except WorkbenchError as error:
             answers[system] = error
-    first = answers.get(systems[0]) if systems else None
+    first = answers.get(asked.systems[0])
     others = {hit.document.id for a in answers.values() if isinstance(a, Ranking) for hit in a.hits}
     if isinstance(first, Ranking) and others - set(first.ranks_of):
-        asked = sorted(others | set(judged.ids))[:1000]
-        again = workbench.search.search(corpus_id, [systems[0]], query, task, k, ask_ranks_of=asked)[systems[0]]
-        answers[systems[0]] = Ranking(
-            first.system, first.hits, first.encode_milliseconds, first.search_milliseconds, first.corpus_size,
-            again.ranks_of, again.similarities_of, first.histogram,
-        )  # fmt: skip
+        wanted = sorted(others | set(judged.ids))[:1000]
+        again = workbench.search.search(asked.corpus.id, [first.system], asked.query, asked.task, asked.k, ask_ranks_of=wanted)
+        told = again[first.system]
+        answers[first.system] = replace(first, ranks_of=told.ranks_of, similarities_of=told.similarities_of)
     return answers
 
 
-@st.dialog("Document", width="large")
-def open_hit(hit: Hit, corpus: Corpus, system: str, ranks: dict[str, int]) -> None:
+@st.dialog("Document", width="medium")
+def open_hit(asked: Asked, system: str, hit: Hit) -> None:
     """The whole document, its rank in every column, and where the answer comes from."""
     workbench = open_workbench()
     labels = dict(workbench.systems.names(lexical=True))
     if hit.document.title:
         st.markdown(f"**{plain(hit.document.title)}**")
     show_text(hit.document.text, key="search-document-text")
-    st.markdown("  \n".join(f"{plain(labels.get(name, name))}: rank **{rank:,}**" for name, rank in ranks.items()))
     st.divider()
     with problems_shown():
-        show_lineage(workbench, corpus, system, hit)
+        again = workbench.search.search(asked.corpus.id, asked.ready, asked.query, asked.task, 1, ask_ranks_of=[hit.document.id])
+        for name, ranking in again.items():
+            rank, similarity = ranking.ranks_of[hit.document.id], ranking.similarities_of[hit.document.id]
+            st.markdown(f"{plain(labels.get(name, name))}: rank **{rank:,}** of {ranking.corpus_size:,} ({similarity:.3f})")
+        st.divider()
+        show_lineage(workbench, asked.corpus, system, hit)
 
 
 def show_lineage(workbench: Workbench, corpus: Corpus, system: str, hit: Hit) -> None:
@@ -261,56 +282,46 @@ def show_lineage(workbench: Workbench, corpus: Corpus, system: str, hit: Hit) ->
         )
 
 
-def show_columns(workbench: Workbench, corpus: Corpus, systems: list[str], answers: Answers, judged: Judged, task: str | None) -> None:
+def show_columns(workbench: Workbench, asked: Asked, answers: Answers, judged: Judged) -> None:
     """One column a system."""
     labels = dict(workbench.systems.names(lexical=True))
+    systems = asked.systems
     first = answers.get(systems[0])
     ranks_in_first = first.ranks_of if isinstance(first, Ranking) else {}
+    for column, system in zip(st.columns(len(systems)), systems, strict=True):  # row by row, so that the columns stay level
+        column.markdown(f"**{plain(labels.get(system, system))}**")
+    for number, (column, system) in enumerate(zip(st.columns(len(systems)), systems, strict=True)):
+        if isinstance(answer := answers.get(system), Ranking):
+            with column:
+                show_facts(answer, judged, asked.task, number)
     for number, (column, system) in enumerate(zip(st.columns(len(systems)), systems, strict=True)):
         with column:
-            st.markdown(f"##### {plain(labels.get(system, system))}")
             answer = answers.get(system)
             if answer is None:
-                index_missing(workbench, corpus, system)
-                continue
-            if isinstance(answer, WorkbenchError):
+                index_missing(workbench, asked.corpus, system)
+            elif isinstance(answer, WorkbenchError):
                 show_problem(answer)
-                continue
-            show_times(answer)
-            if task and system in ("bm25", "baseline"):
-                st.caption(":material/info: reads the query without the instruction")
-            show_judged(answer, judged)
-            with st.expander("Similarity of all documents", icon=":material/bar_chart:", key=f"search-histogram-{number}"):
-                show_histogram(answer, key=f"search-chart-{number}")
-            show_hits(
-                answer,
-                judged,
-                ranks_in_first=ranks_in_first if number else None,
-                key=f"search-{number}",
-                on_open=lambda hit, system=system: open_hit(hit, corpus, system, ranks_everywhere(hit, answers)),  # type: ignore[misc]
-            )
+            else:
+                opened = functools.partial(open_hit, asked, system)
+                show_hits(answer, judged, ranks_in_first=ranks_in_first if number else None, key=f"search-{number}", on_open=opened)
 
 
-def ranks_everywhere(hit: Hit, answers: Answers) -> dict[str, int]:
-    """Rank of a document in every column that knows it."""
-    ranks = {}
-    for name, answer in answers.items():
-        if isinstance(answer, Ranking):
-            shown = {h.document.id: h.rank for h in answer.hits}
-            rank = shown.get(hit.document.id) or answer.ranks_of.get(hit.document.id)
-            if rank:
-                ranks[name] = rank
-    return ranks
+def show_facts(answer: Ranking, judged: Judged, task: str | None, number: int) -> None:
+    """Times, scores where the query is judged, and all similarities."""
+    show_times(answer, note=" · no instruction" if task and answer.system in ("bm25", "baseline") else "")
+    show_judged(answer, judged)
+    with st.expander("Similarity of all documents", icon=":material/bar_chart:", key=f"search-histogram-{number}"):
+        show_histogram(answer, key=f"search-chart-{number}")
 
 
-def nearest_training(workbench: Workbench, systems: list[str], query: str, task: str | None) -> None:
+def nearest_training(workbench: Workbench, asked: Asked) -> None:
     """Training triples nearest to the query, for each tuned system among the columns."""
     labels = dict(workbench.systems.names(lexical=True))
-    for system in (name for name in systems if name.startswith("run:")):
+    for system in (name for name in asked.ready if name.startswith("run:")):
         if not st.toggle(f"Training triples nearest to this query: {labels.get(system, system)}", key=f"search-near-{system}"):
             continue
         with problems_shown(), st.spinner("Encoding the training queries of this run, once …"):
-            near = workbench.search.nearest_triples(system, query, task)
+            near = workbench.search.nearest_triples(system, asked.query, asked.task)
             rows = [
                 {
                     "similarity": round(similarity, 3),
@@ -329,7 +340,8 @@ def nearest_training(workbench: Workbench, systems: list[str], query: str, task:
 def examples_to_try(corpus: Corpus, workbench: Workbench) -> None:
     """What an empty search box offers."""
     if corpus.id.startswith("version:"):
-        queries = [e.texts.query for e in workbench.search.heldout(corpus.id.removeprefix("version:"))[:4]]
+        heldout = workbench.search.heldout(corpus.id.removeprefix("version:"))
+        queries = sorted((e.texts.query for e in heldout), key=len)[:4]  # short ones can be read at a glance
     else:
         queries = EXAMPLES.get(corpus.id, [])
     show_empty_state(f"Type a query to rank {corpus.documents:,} documents" + (", or try one of these." if queries else "."))
@@ -350,19 +362,20 @@ def search_panel(corpus_id: str, systems: list[str], task: str | None, k: int) -
         if not systems:
             show_empty_state("Choose one to four systems above.")
             return
-        ready = [s for s in systems if workbench.search.standing(corpus.id, s).state.value == "ready"]
+        ready = tuple(s for s in systems if workbench.search.standing(corpus.id, s).state.value == "ready")
+        asked = Asked(corpus, tuple(systems), ready, query, task, k)
         if not query.strip():
             examples_to_try(corpus, workbench)
-            if len(ready) < len(systems):
-                show_columns(workbench, corpus, [s for s in systems if s not in ready], {}, Judged(), None)
+            if missing := tuple(s for s in systems if s not in ready):
+                show_columns(workbench, replace(asked, systems=missing), {}, Judged())
             return
         judged = judged_of(workbench, corpus.id, query)
         if judged.words:
             st.caption(f":material/target: {judged.words} Its answer and hard negative are marked, with their ranks in all documents.")
         with st.spinner("Searching; a model that is not in memory yet is loaded first …", show_time=True):
-            answers = ask(workbench, corpus.id, ready, query, task, k, judged)
-        show_columns(workbench, corpus, systems, answers, judged, task)
-        nearest_training(workbench, [s for s in systems if s in ready], query, task)
+            answers = ask(workbench, asked, judged)
+        show_columns(workbench, asked, answers, judged)
+        nearest_training(workbench, asked)
 
 
 def show_page() -> None:
@@ -370,19 +383,19 @@ def show_page() -> None:
     workbench = open_workbench()
     if following := st.session_state.pop("search-next-corpus", None):
         st.session_state["search_in"] = following
-    st.title("Search", anchor=False)
     with problems_shown():
         corpora = {corpus.id: corpus for corpus in workbench.corpora.find()}
-        with st.container(horizontal=True, key="search-tools"):
+        with st.container(horizontal=True, vertical_alignment="bottom", key="search-tools"):
+            st.title("Search", anchor=False, width="stretch")
             heldout_picker(workbench)
             corpus_upload(workbench)
-            st.caption("The address of this page holds query, documents, systems and instruction: copy it to show the same view.", width="content")
         upload_report()
         corpus_id, systems, task, k = controls(workbench, corpora)
         if not workbench.service.ready():
             wait_for_service()
             return
         search_panel(corpus_id, systems, task, k)
+        st.caption(":material/link: The address of this page holds query, documents, systems and instruction: copy it to show the same view.")
 
 
 show_page()

@@ -10,7 +10,18 @@ from pages.routes import TABLE
 
 FOLDER = Path(__file__).resolve().parent
 
-st.set_page_config(page_title="Tercet", page_icon=":material/stacks:", layout="wide")
+# Less air above and beside the page: cards of three columns must fit 1280 x 720.
+ROOM = """<style>
+[data-testid="stMainBlockContainer"] { padding: 3.9rem 2rem 1.5rem; }
+[data-testid="stSidebar"] { width: 208px !important; min-width: 208px !important; }
+[data-testid="stSidebarHeader"] { height: 2.5rem; }
+[data-testid="stSidebarContent"] [data-testid="stSidebarNav"] { padding-top: 0; }
+h1 { font-size: 2rem !important; padding: 0.2rem 0 !important; }
+</style>"""
+
+# A picture of our own: Streamlit would fetch a named icon from another host.
+st.set_page_config(page_title="Tercet", page_icon=str(FOLDER / "ui" / "icon.png"), layout="wide")
+st.html(ROOM)
 # Absolute paths: beside a script that is not the launcher, relative ones are not found on a cold deep link.
 pages = {
     section: [

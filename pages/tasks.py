@@ -50,7 +50,8 @@ def brainstorm_form() -> None:
         plan = _plan_of(values)
         estimate = workbench.generation.estimate(plan)
         known = f" {estimate.answered} of them are answered already and not sent again." if estimate.answered else ""
-        takes = f"{estimate.requests} requests, {money(estimate.cost)}, about {duration(estimate.seconds)}.{known}"
+        requests = f"{estimate.requests} request{'' if estimate.requests == 1 else 's'}"
+        takes = f"{requests}, {money(estimate.cost)}, about {duration(estimate.seconds)}.{known}"
         st.caption(plain(f"{takes} {estimate.basis}"))
         if endpoint.embedded:
             st.warning("The embedded teacher is a very small model: its tasks are clumsy. Set a real endpoint in Settings for data worth "
@@ -95,11 +96,10 @@ def filters() -> list[EmbeddingTask]:
 
 def show_table(tasks: list[EmbeddingTask]) -> None:
     """The list with what can be done to the selected rows, or to all of them."""
-    table = pd.DataFrame([asdict(task) for task in tasks])[["text", "group", "state", "topic", "source", "created_at"]]
-    table["created_at"] = table["created_at"].str[:16].str.replace("T", " ")
+    table = pd.DataFrame([asdict(task) for task in tasks])[["text", "group", "state", "topic", "source"]]
     chosen = st.dataframe(
         table, hide_index=True, key="tasks-table", on_select="rerun", selection_mode="multi-row", height=360,
-        column_config={"text": st.column_config.TextColumn("task", width="large"), "created_at": "added (UTC)"},
+        column_config={"text": st.column_config.TextColumn("task", width=430)},
     )  # fmt: skip
     rows = chosen["selection"]["rows"]  # type: ignore[index]
     selected = [tasks[row] for row in rows if row < len(tasks)]

@@ -12,7 +12,8 @@ import typer
 
 from core.cli.output import JsonOption, WorkspaceOption, failures_told, finish, follow, people
 from core.domain.groups import TaskGroup
-from core.domain.plans import BrainstormPlan, EvaluationPlan, GenerationPlan, IndexPlan
+from core.domain.plans import BrainstormPlan, EvaluationPlan, GenerationPlan
+from core.domain.task import TaskState
 from core.domain.triple import Verdict
 from core.errors import JobError
 from core.settings import Settings
@@ -38,8 +39,7 @@ class Walk:
         self.say("The embedded teacher brainstorms tasks and writes triples (it is tiny: set a real endpoint for real work)")
         brainstorm = BrainstormPlan(counts={TaskGroup.SHORT_LONG: 3})
         follow(self.workbench, self.workbench.generation.start_brainstorm(brainstorm))
-        for task in self.workbench.tasks.proposed():
-            self.workbench.tasks.accept(task.id)
+        self.workbench.tasks.accept([task.id for task in self.workbench.tasks.list(state=TaskState.PROPOSED)])
         generation = GenerationPlan(counts={TaskGroup.SHORT_LONG: 2}, max_tokens=512)
         job = follow(self.workbench, self.workbench.generation.start_generation(generation))
         self.facts["generated_by_embedded_teacher"] = job.result.get("parsed")
@@ -64,9 +64,9 @@ class Walk:
 
     def search(self, version_id: str, tuned: str) -> None:
         """The version's own documents, raw and tuned side by side."""
-        corpus = self.workbench.corpora.ensure_version_corpus(version_id)
+        corpus = self.workbench.corpora.version_corpus(version_id)
         for model in ("raw", tuned):
-            follow(self.workbench, self.workbench.search.start_index(IndexPlan(corpus_id=corpus.id, model=model)))
+            follow(self.workbench, self.workbench.search.start_index(corpus.id, model))
         self.workbench.service.ensure_started(wait_seconds=60)
         rankings = self.workbench.search.search(corpus.id, ["raw", tuned], QUERY, k=3)
         for name, ranking in rankings.items():

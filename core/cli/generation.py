@@ -26,8 +26,8 @@ BaseUrlOption = Annotated[str | None, typer.Option("--base-url", help="`embedded
 ModelOption = Annotated[str | None, typer.Option("--model", help="Model name at that endpoint.")]
 KeyOption = Annotated[str | None, typer.Option("--api-key-env", help="Name of the environment variable that holds the key.")]
 InFlightOption = Annotated[int | None, typer.Option("--in-flight", help="Requests at a time.")]
-TemperatureOption = Annotated[float, typer.Option("--temperature")]
-TopPOption = Annotated[float, typer.Option("--top-p")]
+TemperatureOption = Annotated[float | None, typer.Option("--temperature")]
+TopPOption = Annotated[float | None, typer.Option("--top-p")]
 MaxTokensOption = Annotated[int | None, typer.Option("--max-tokens", help="Tokens a reply may have.")]
 RequestsOption = Annotated[int | None, typer.Option("--budget-requests", help="Send at most so many requests.")]
 MoneyOption = Annotated[float | None, typer.Option("--budget-money", help="Spend at most so many US dollars.")]
@@ -50,8 +50,8 @@ def brainstorm(
     model: ModelOption = None,
     api_key_env: KeyOption = None,
     in_flight: InFlightOption = None,
-    temperature: TemperatureOption = 1.0,
-    top_p: TopPOption = 1.0,
+    temperature: TemperatureOption = None,
+    top_p: TopPOption = None,
     max_tokens: MaxTokensOption = None,
     budget_requests: RequestsOption = None,
     budget_money: MoneyOption = None,
@@ -65,8 +65,18 @@ def brainstorm(
         values: dict[str, Any] = {
             "counts": {g.value: count for g in group or [TaskGroup.SHORT_LONG]},
             "topics": [t.strip() for t in topics.split(",") if t.strip()],
-            **_endpoint(workbench, base_url, model, api_key_env, in_flight, max_tokens),
-            **_sampling(temperature, top_p, budget_requests, budget_money, seed),
+            "budget": {"requests": budget_requests, "money": budget_money},
+            "seed": seed,
+            **_endpoint(
+                workbench,
+                base_url,
+                model,
+                api_key_env=api_key_env,
+                in_flight=in_flight,
+                max_tokens=max_tokens,
+                temperature=temperature,
+                top_p=top_p,
+            ),
         }
         job = follow(workbench, workbench.generation.start_brainstorm(_brainstorm_plan(values, plan)))
         finish({"job": job.id, "state": job.state.value, **job.result}, as_json=as_json)
@@ -83,8 +93,8 @@ def generate(
     model: ModelOption = None,
     api_key_env: KeyOption = None,
     in_flight: InFlightOption = None,
-    temperature: TemperatureOption = 1.0,
-    top_p: TopPOption = 1.0,
+    temperature: TemperatureOption = None,
+    top_p: TopPOption = None,
     max_tokens: MaxTokensOption = None,
     budget_requests: RequestsOption = None,
     budget_money: MoneyOption = None,
@@ -99,8 +109,18 @@ def generate(
         values: dict[str, Any] = {
             "counts": {g.value: count for g in group or [TaskGroup.SHORT_LONG]},
             "languages": _languages(language or ["English"]),
-            **_endpoint(workbench, base_url, model, api_key_env, in_flight, max_tokens),
-            **_sampling(temperature, top_p, budget_requests, budget_money, seed),
+            "budget": {"requests": budget_requests, "money": budget_money},
+            "seed": seed,
+            **_endpoint(
+                workbench,
+                base_url,
+                model,
+                api_key_env=api_key_env,
+                in_flight=in_flight,
+                max_tokens=max_tokens,
+                temperature=temperature,
+                top_p=top_p,
+            ),
         }
         wanted = _generation_plan(values, plan)
         if dry_run:
@@ -157,22 +177,16 @@ def reject_tasks(ids: list[str], workspace: WorkspaceOption = None, as_json: Jso
         finish({"changed": open_workbench(workspace).tasks.reject(ids)}, as_json=as_json)
 
 
-def _endpoint(
-    workbench: Workbench, base_url: str | None, model: str | None, key: str | None, in_flight: int | None, max_tokens: int | None
-) -> dict[str, Any]:
+def _endpoint(workbench: Workbench, base_url: str | None, model: str | None, **options: Any) -> dict[str, Any]:
     """What the options leave open comes from the workspace's default endpoint, or from its saved one with that address."""
     known = [e for e in workbench.endpoints.list() if base_url in (None, e.base_url)]
     default = workbench.endpoints.default()
     chosen = default if default in known else (known[0] if known else None)
     if chosen is None and model is None:
         raise BadPlan(f"No model is given for {base_url}.", hint="Add --model NAME.")
-    values = {"base_url": base_url, "model": model, "api_key_env": key, "in_flight": in_flight, "max_tokens": max_tokens}
+    values = {"base_url": base_url, "model": model, **options}
     saved = chosen.model_dump(include={*values, "timeout_seconds"}) if chosen else {}
     return saved | {name: value for name, value in values.items() if value is not None}
-
-
-def _sampling(temperature: float, top_p: float, requests: int | None, money: float | None, seed: int) -> dict[str, Any]:
-    return {"temperature": temperature, "top_p": top_p, "budget": {"requests": requests, "money": money}, "seed": seed}
 
 
 def _languages(options: list[str]) -> dict[str, float]:

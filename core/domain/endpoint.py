@@ -22,6 +22,8 @@ class Endpoint(Plan):
     in_flight: int = Field(8, ge=1, le=1000)
     max_tokens: int = Field(2048, ge=16)
     timeout_seconds: float = Field(120, gt=0)
+    temperature: float = Field(1.0, ge=0, le=2)
+    top_p: float = Field(1.0, gt=0, le=1)
 
     @field_validator("base_url")
     @classmethod
@@ -44,7 +46,8 @@ class Endpoint(Plan):
         return self.base_url == EMBEDDED_TEACHER
 
 
-EMBEDDED_ENDPOINT = Endpoint(name="Embedded teacher", in_flight=8, max_tokens=1024)
+# The paper samples at temperature 1; a 135M model needs less to stay with its words.
+EMBEDDED_ENDPOINT = Endpoint(name="Embedded teacher", in_flight=8, max_tokens=1024, temperature=0.6, top_p=0.9)
 
 
 @dataclass(frozen=True, slots=True)

@@ -40,14 +40,14 @@ def stages(counts: Counts) -> list[Stage]:
     usable = tasks.get("accepted", 0)
     proposed = tasks.get("proposed", 0)
     return [
-        Stage("Prompts", "prompts", counts.prompt_versions, "versions", "ready", "Edit a prompt and see it rendered"),
+        Stage("Prompts", "prompts", counts.prompt_versions, "versions", "ready", "Edit a prompt"),
         Stage(
             "Tasks",
             "tasks",
             usable,
             "accepted",
             f"{proposed} proposed",
-            "Judge the proposed tasks" if proposed else "Brainstorm tasks" if not usable else "Add topics that are missing",
+            "Judge the proposed tasks" if proposed else "Brainstorm tasks" if not usable else "Add more topics",
         ),
         Stage(
             "Triples",
@@ -70,7 +70,7 @@ def stages(counts: Counts) -> list[Stage]:
             "dataset",
             counts.versions,
             "frozen",
-            f"{accepted} triples could be frozen",
+            f"{accepted} ready",
             "Freeze a version" if accepted else "First accept some triples",
         ),
         Stage(
@@ -79,7 +79,7 @@ def stages(counts: Counts) -> list[Stage]:
             finished,
             "trained",
             f"{runs.get('running', 0)} running, {runs.get('failed', 0) + runs.get('lost', 0)} failed",
-            "Train on the newest version" if counts.versions else "First freeze a version",
+            "Train a model" if counts.versions else "First freeze a version",
         ),
         Stage(
             "Indexes",
@@ -87,6 +87,6 @@ def stages(counts: Counts) -> list[Stage]:
             counts.indexes,
             "built",
             f"{counts.evaluations} evaluations",
-            "Search with raw and tuned side by side" if finished else "Index a corpus and search it",
+            "Compare raw and tuned" if finished else "Index and search",
         ),
     ]

@@ -46,7 +46,8 @@ def in_words(comparison: Comparison, system: str, against: str) -> str:
     total = comparison.wins + comparison.ties + comparison.losses
     p = comparison.p_value if comparison.p_adjusted is None else comparison.p_adjusted
     sure = "chance alone would hardly do that" if p < SURE_BELOW else "this could be chance"
+    metric = METRIC_NAMES.get(comparison.metric, comparison.metric)
     return (
-        f"{system} answers {comparison.wins} of {total} queries better than {against}, {comparison.losses} worse, {comparison.ties} the same: "
-        f"{METRIC_NAMES.get(comparison.metric, comparison.metric)} {comparison.difference:+.3f}, {p_text(p)}; {sure}."
+        f"{system} answers {comparison.wins} of {total} queries better than {against}, {comparison.losses} worse, "
+        f"{comparison.ties} the same: {metric} {comparison.difference:+.3f}, {p_text(p)}; {sure}."
     )

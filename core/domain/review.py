@@ -112,9 +112,7 @@ VERDICTS = {Action.ACCEPT: Verdict.ACCEPTED, Action.REJECT: Verdict.REJECTED}
 def _apply(now: Standing, entry: Decision) -> Standing:
     match entry.action:
         case Action.ACCEPT | Action.REJECT:
-            return replace(
-                now, verdict=VERDICTS[entry.action], reason=entry.reason, reviewer=entry.reviewer, decided_at=entry.created_at
-            )
+            return replace(now, verdict=VERDICTS[entry.action], reason=entry.reason, reviewer=entry.reviewer, decided_at=entry.created_at)
         case Action.EDIT | Action.SWAP:
             return replace(now, texts=entry.texts)
         case Action.FLAG:

@@ -12,6 +12,8 @@ from core.encoder.json_guide import JsonGuide
 from core.encoder.pooling import positions
 from core.encoder.tokens import pad
 
+FREQUENCY_PENALTY = 0.3
+
 
 @dataclass(slots=True)
 class Draft:
@@ -46,6 +48,9 @@ class Draft:
         return token
 
     def _sampled(self, logits: torch.Tensor) -> int:
+        if self.written:  # a small model falls into loops: each earlier use of a token makes it a little less likely
+            used = torch.tensor(self.written)
+            logits = logits.float().index_add(0, used, torch.full((len(used),), -FREQUENCY_PENALTY))
         if self.guide:
             logits = logits.masked_fill(~self.guide.allowed(), float("-inf"))
         return sample(logits, temperature=self.temperature, top_p=self.top_p, generator=self.generator)

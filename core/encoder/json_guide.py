@@ -1,7 +1,7 @@
 """Decoding held to a JSON schema, and to an end: every reply parses.
 
-llguidance says which tokens the schema allows next. On top of it, each string has a budget of tokens: past the soft limit it is closed at the
-end of a sentence, past the hard limit as soon as the schema allows, so that a small model that rambles still finishes its object.
+llguidance says which tokens the schema allows next. On top of it, each string has a budget of tokens: past the soft limit it is closed
+at the end of a sentence, past the hard limit as soon as the schema allows, so that a small model that rambles still ends its object.
 """
 
 from __future__ import annotations

@@ -49,6 +49,8 @@ def resolve_base(base: str, settings: Settings) -> str:
         raise ModelNotFound(f"There is no embedded model {base}.", hint=f"The embedded ones are {EMBEDDED_BASE} and {EMBEDDED_BASELINE}.")
     path = Path(base).expanduser()
     if path.is_dir():
+        if not (path / "config.json").is_file():
+            raise ModelNotFound(f"The folder {base} holds no model.", hint="Give the folder with config.json and the safetensors files.")
         return str(path.resolve())
     if base.startswith((".", "/", "~")) or base.count("/") > 1:
         raise ModelNotFound(f"There is no folder {base}.", hint="Give the folder that holds config.json and the safetensors files.")

@@ -58,7 +58,7 @@ class TextTokenizer:
     @property
     def special_ids(self) -> frozenset[int]:
         """Ids of markers such as end of text or a turn of a chat."""
-        return frozenset(self.tokenizer.all_special_ids)
+        return frozenset(self.tokenizer.all_special_ids) - {self.tokenizer.unk_token_id}
 
     def ids(self, texts: Sequence[str], *, role: Role, task: str | None = None) -> list[list[int]]:
         """Ids of each text, at most `spec.max_length` of them, end token included."""

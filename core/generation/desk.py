@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections import Counter
 from collections.abc import Callable, Iterable
 from datetime import datetime
 from typing import Any
@@ -20,6 +21,7 @@ from core.generation.sender import Reader, Sender
 from core.generation.teachers import OpenModel, close_model
 from core.jobs.board import JobBoard
 from core.jobs.context import JobContext
+from core.jobs.events import read_events
 from core.storage.ledger import Ledger
 from core.storage.tasks import TaskStore
 
@@ -115,16 +117,16 @@ class GenerationDesk:
         started = time.monotonic()
         job_id = context.job.id
         if not self._ledger.is_planned(job_id):
-            planned = list(draw())
-            new = self._ledger.plan(planned, job_id)
-            context.emit("planned", requests=len(planned), new=new, answered=len({r.key for r in planned}) - new)
+            planned = {request.key: request for request in draw()}
+            new = self._ledger.plan(list(planned.values()), job_id)
+            context.emit("planned", requests=len(planned), new=new, answered=len(planned) - new)
         sender = Sender(self._ledger, reader, plan, context)
         try:
             sender.read_stored()
             if waiting := self._ledger.to_send(job_id):
                 asyncio.run(self._send(sender, plan, waiting))
         finally:
-            result = self._summary(job_id, sender, seconds=time.monotonic() - started)
+            result = self._summary(context, seconds=time.monotonic() - started)
             context.emit("summary", **result)
         return result
 
@@ -135,19 +137,24 @@ class GenerationDesk:
         finally:
             await close_model(model)
 
-    def _summary(self, job_id: str, sender: Sender, *, seconds: float) -> dict[str, Any]:
-        tally, harvest = self._ledger.tally(job_id), sender.harvest
+    def _summary(self, context: JobContext, *, seconds: float) -> dict[str, Any]:
+        """Numbers of the whole job, earlier runs included; `seconds` is this run's."""
+        tally = self._ledger.tally(context.job.id)
+        events, _ = read_events(context.folder / "events.jsonl")
+        made = [event for event in events if event["kind"] == "request"]
+        planned = next((event for event in events if event["kind"] == "planned"), {"requests": tally.total, "answered": 0})
         return {
-            "planned": tally.total,
+            "planned": planned["requests"],
+            "answered_before": planned["answered"],
             "sent": tally.attempts,
             "received": tally.received,
             "parsed": tally.parsed,
             "failed": tally.failed,
             "failures": tally.reasons,
-            "added": harvest.added,
-            "duplicates": harvest.duplicates,
-            "flagged": harvest.flagged,
-            "flags": dict(harvest.flags),
+            "added": sum(event["added"] for event in made),
+            "duplicates": sum(event["duplicates"] for event in made),
+            "flagged": sum(bool(event["flags"]) for event in made),
+            "flags": dict(Counter(code for event in made for code in set(event["flags"]))),
             "prompt_tokens": tally.prompt_tokens,
             "completion_tokens": tally.completion_tokens,
             "cost": tally.cost,

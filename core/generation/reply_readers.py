@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Protocol
 
 from core.domain.chat import ChatReply
@@ -49,23 +48,6 @@ class Outcome:
     duplicates: int = 0
     flags: tuple[str, ...] = ()
     sample: str = ""  # the first words of what was made, for the live view
-
-
-@dataclass(slots=True)
-class Harvest:
-    """Sums of outcomes of one run."""
-
-    added: int = 0
-    duplicates: int = 0
-    flagged: int = 0
-    flags: Counter[str] = field(default_factory=Counter)
-
-    def count(self, outcome: Outcome) -> None:
-        """Add one outcome."""
-        self.added += outcome.added
-        self.duplicates += outcome.duplicates
-        self.flagged += bool(outcome.flags)
-        self.flags.update(set(outcome.flags))
 
 
 class ExampleReader:

@@ -51,8 +51,8 @@ class RequestPlanner:
             BadPlan, NotFound, NothingToDo: which part, and what to do.
         """
         self._check(plan, plan.counts)
-        for group, count in plan.counts.items():
-            if count and GROUPS[group].fixed_task:
+        for group in (g for g, count in plan.counts.items() if count):
+            if GROUPS[group].fixed_task:
                 raise BadPlan(f"The group {group.value} has one fixed task.", hint="Brainstorm for one of the other four groups.")
             self._version(plan.prompt_versions, group, PromptStep.BRAINSTORM)
 
@@ -73,7 +73,7 @@ class RequestPlanner:
         self.check_brainstorm(plan)
         embedded = plan.base_url == EMBEDDED_TEACHER
         most = TASKS_A_REQUEST_EMBEDDED if embedded else TASKS_A_REQUEST
-        for group, wanted in plan.counts.items():
+        for group, wanted in ((g, count) for g, count in plan.counts.items() if count):
             version = self._version(plan.prompt_versions, group, PromptStep.BRAINSTORM)
             for i, start in enumerate(range(0, wanted, most)):
                 random = stream(plan.seed, "brainstorm", group.value, i)

@@ -11,7 +11,7 @@ from core.domain.chat import ChatModel, ChatReply, ChatRequest
 from core.domain.plans import Budget, EndpointPlan
 from core.domain.request import PlannedRequest, RequestRecord, RequestTally
 from core.errors import BudgetReached, EndpointError, EndpointRejected, EndpointUnreachable, RateLimited, WorkbenchError
-from core.generation.reply_readers import Harvest, Outcome
+from core.generation.reply_readers import Outcome
 from core.jobs.context import JobContext
 from core.llm.pricing import price
 from core.storage.ledger import Ledger
@@ -87,7 +87,6 @@ class Sender:
         self._answered = tally.parsed > 0
         self._ending: WorkbenchError | None = None
         self._told_at = 0.0
-        self.harvest = Harvest()
 
     def read_stored(self) -> None:
         """Read replies that an earlier run stored and did not come to read; costs nothing."""
@@ -155,7 +154,6 @@ class Sender:
             self._ledger.mark_failed(record.key, outcome.reason)
         else:
             self._ledger.mark_parsed(record.key)
-        self.harvest.count(outcome)
         self._cost += cost or 0.0
         self._over(record, outcome, seconds=reply.seconds, cost=cost, tokens=reply.completion_tokens)
 
@@ -180,6 +178,8 @@ class Sender:
             reason=outcome.reason,
             detail=outcome.detail,
             flags=list(outcome.flags),
+            added=outcome.added,
+            duplicates=outcome.duplicates,
             sample=outcome.sample,
             **facts,
         )

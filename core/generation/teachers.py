@@ -10,7 +10,6 @@ from pydantic import SecretStr
 from core.domain.chat import ChatModel
 from core.domain.plans import EMBEDDED_TEACHER, EndpointPlan
 from core.errors import BadPlan
-from core.llm.endpoint import EndpointModel
 from core.llm.keys import KeyRing
 from core.llm.pricing import price_is_known
 from core.settings import Settings
@@ -40,6 +39,8 @@ class Teachers:
             from core.encoder.teacher import EmbeddedTeacher  # loads torch: in the process of a job only
 
             return EmbeddedTeacher(self._settings)
+        from core.llm.endpoint import EndpointModel  # 0.4 s of imports: only where an endpoint is asked
+
         return EndpointModel(
             plan.base_url,
             plan.model,

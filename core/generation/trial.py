@@ -27,9 +27,7 @@ class PromptTrial:
         self._teachers = teachers
         self._ask_embedded = ask_embedded
 
-    def run(
-        self, endpoint: Endpoint, group: TaskGroup, step: PromptStep, preview: Preview, *, temperature: float = 1.0, top_p: float = 1.0
-    ) -> TrialReport:
+    def run(self, endpoint: Endpoint, group: TaskGroup, step: PromptStep, preview: Preview) -> TrialReport:
         """Send a rendered prompt once and read the reply.
 
         Raises:
@@ -38,8 +36,8 @@ class PromptTrial:
         request = ChatRequest(
             messages=({"role": "user", "content": preview.text},),
             schema=self._schema(endpoint, group, step, preview),
-            temperature=temperature,
-            top_p=top_p,
+            temperature=endpoint.temperature,
+            top_p=endpoint.top_p,
             max_tokens=endpoint.max_tokens,
         )
         reply = self._ask_embedded(request) if endpoint.embedded else asyncio.run(self._ask(endpoint, request))

@@ -25,7 +25,7 @@ class Trouble(Exception):  # noqa: N818 - never leaves this package
         self.error = error
         self.passing = passing
         self.wait_seconds = wait_seconds
-        self.at_most = at_most  # attempts worth making in all; None = as many as the policy has
+        self.at_most = at_most  # attempts worth making; None = as many as the policy has
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +72,8 @@ async def with_retries(attempt: Callable[[], Awaitable[Answer]], policy: RetryPo
             return await attempt()
         except Trouble as trouble:
             asked = trouble.wait_seconds
-            if not trouble.passing or number >= min(policy.attempts, trouble.at_most or policy.attempts) or (asked or 0) > LONGEST_WAIT_SECONDS:
+            last = min(policy.attempts, trouble.at_most or policy.attempts)
+            if not trouble.passing or number >= last or (asked or 0) > LONGEST_WAIT_SECONDS:
                 raise trouble.error from trouble.__cause__
             wait = policy.wait_before(number + 1, asked)
             if asked is not None:

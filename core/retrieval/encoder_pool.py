@@ -55,6 +55,14 @@ class EncoderPool:
         with self._lock:
             return self._worker(spec).encode(list(texts), role, task)
 
+    def load(self, spec: EncoderSpec) -> None:
+        """Wait until the model is in memory, so that what is timed afterwards is encoding only."""
+        with self._lock:
+            worker = self._worker(spec)
+            loading = None if worker.ready else worker.ask(lambda _: None)
+        if loading:
+            loading.result()
+
     def ask(self, spec: EncoderSpec, question: Ask) -> Future[Any]:
         """`question(encoder)` in the encoder's own thread."""
         with self._lock:

@@ -49,7 +49,7 @@ class SearchEngine:
         self._vector_indexes: _Recent[VectorIndex] = _Recent(KEEP_INDEXES)
         self._word_indexes: _Recent[LexicalIndex] = _Recent(KEEP_INDEXES)
         self._documents: _Recent[dict[str, Document]] = _Recent(KEEP_INDEXES)
-        self._queries: _Recent[NDArray[np.float32]] = _Recent(KEEP_QUERIES)
+        self._queries: _Recent[tuple[NDArray[np.float32], float]] = _Recent(KEEP_QUERIES)
 
     def embed(self, system: str, texts: Sequence[str], role: Role, task: str | None = None) -> NDArray[np.float32]:
         """Unit vectors, shape (len(texts), dimensions), in the order of `texts`."""
@@ -84,13 +84,12 @@ class SearchEngine:
         if system == BM25:
             words = self._word_index(corpus)
             index: LexicalIndex | VectorIndex = words
-            started = waited = time.perf_counter()
+            waited, encoding = time.perf_counter(), 0.0
             scores = words.scores(query)
         else:
             spec = self._catalogue.spec(system)
             index = vectors = self._vector_index(corpus, spec, system)
-            started = time.perf_counter()
-            vector = self._query_vector(spec, query, task)
+            vector, encoding = self._query_vector(spec, query, task)
             waited = time.perf_counter()
             scores = vectors.similarities(vector)
         ranked = _best(index.ids, scores, k)
@@ -101,7 +100,7 @@ class SearchEngine:
         return Ranking(
             system=system,
             hits=tuple(Hit(documents[i], rank, score) for rank, (i, score) in enumerate(ranked, start=1)),
-            encode_milliseconds=(waited - started) * 1000,
+            encode_milliseconds=encoding,
             search_milliseconds=(ended - waited) * 1000,
             corpus_size=len(index.ids),
             ranks_of=index.ranks_in(scores, asked),
@@ -109,14 +108,17 @@ class SearchEngine:
             histogram=_histogram(scores),
         )
 
-    def _query_vector(self, spec: EncoderSpec, query: str, task: str | None) -> NDArray[np.float32]:
-        """Kept for a while: a viewer who turns a page or opens a hit asks the same again."""
+    def _query_vector(self, spec: EncoderSpec, query: str, task: str | None) -> tuple[NDArray[np.float32], float]:
+        """The vector and the milliseconds it took. Both are kept for a while: a viewer who opens a hit asks the same again."""
         key = f"{spec.fingerprint}\x1f{task or ''}\x1f{query}"
-        vector = self._queries.peek(key)
-        if vector is None:  # encoded outside the lock, so that queries of several viewers share a batch
+        known = self._queries.peek(key)
+        if known is None:  # encoded outside the lock, so that queries of several viewers share a batch
+            self.pool.load(spec)
+            started = time.perf_counter()
             vector = self.pool.encode(spec, [query], Role.QUERY, task).result()
-            self._queries.put(key, vector)
-        return vector
+            known = (vector, (time.perf_counter() - started) * 1000)
+            self._queries.put(key, known)
+        return known
 
     def _vector_index(self, corpus: Corpus, spec: EncoderSpec, system: str) -> VectorIndex:
         facts = self._shelf.facts(corpus.id, spec)

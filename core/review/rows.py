@@ -67,7 +67,7 @@ def _triple(row: dict[str, Any], source: str, fallbacks: Fallbacks) -> Triple:
     texts = Texts(_text(row, "anchor" if paired else "query"), _text(row, "positive"), _optional(row, "negative"))
     if texts.negative is not None and normalise(texts.negative) == normalise(texts.positive):
         raise UnusableRowError("positive and negative are the same text")
-    target = _optional(row, "target_language")
+    target = _optional(row, "target_language", blank=True)
     if group is TaskGroup.BITEXT and target is None:
         raise UnusableRowError("target_language is missing, which bitext needs")
     return Triple(
@@ -76,7 +76,7 @@ def _triple(row: dict[str, Any], source: str, fallbacks: Fallbacks) -> Triple:
         texts=texts,
         language=_text(row, "language", absent=fallbacks.language),
         target_language=target,
-        topic=_optional(row, "topic") or "",
+        topic=_optional(row, "topic", blank=True) or "",
         slots=_slots(row.get("slots")),
         source=source,
     )
@@ -113,8 +113,11 @@ def _text(row: dict[str, Any], key: str, *, absent: str | None = None) -> str:
     return value.strip()
 
 
-def _optional(row: dict[str, Any], key: str) -> str | None:
-    return None if row.get(key) is None else _text(row, key)
+def _optional(row: dict[str, Any], key: str, *, blank: bool = False) -> str | None:
+    """A text or None; with `blank`, a blank text counts as none."""
+    value = row.get(key)
+    absent = value is None or (blank and isinstance(value, str) and not value.strip())
+    return None if absent else _text(row, key)
 
 
 def _slots(value: Any) -> Mapping[str, SlotValue]:

@@ -71,9 +71,7 @@ class Stores:
 class DatasetShelf:
     """Everything about the triples as a whole."""
 
-    def __init__(
-        self, stores: Stores, jobs: JobBoard, check: Callable[[Triple], Sequence[Flag]], *, starter_folder: Path
-    ) -> None:
+    def __init__(self, stores: Stores, jobs: JobBoard, check: Callable[[Triple], Sequence[Flag]], *, starter_folder: Path) -> None:
         self._triples = stores.triples
         self._decisions = stores.decisions
         self._versions = stores.versions
@@ -119,9 +117,7 @@ class DatasetShelf:
         heldout = sum(t.triples for t in tasks if t.task_id in chosen)
         return FreezePreview(sum(t.triples for t in tasks) - heldout, heldout, tuple(tasks), chosen)
 
-    def freeze(
-        self, name: str, wanted: TripleFilter = EVERYTHING, *, heldout_share: float = 0.2, seed: int = 0
-    ) -> DatasetVersion:
+    def freeze(self, name: str, wanted: TripleFilter = EVERYTHING, *, heldout_share: float = 0.2, seed: int = 0) -> DatasetVersion:
         """Freeze the accepted triples that pass, with their texts as they stand now and whole tasks held out.
 
         Raises:

@@ -101,12 +101,13 @@ class DecisionStore:
             return [Step(**{**row, "action": Action(row["action"])}) for row in connection.execute(query).mappings()]
 
     def tempo(self, reviewer: str, since: str) -> tuple[int, int, str]:
-        """(verdicts of a reviewer, verdicts since a time, time of the first of those or ""), not counting bulk actions."""
+        """(verdicts of a reviewer, verdicts since a time, time of the first of those or ""); neither bulk actions nor undone ones count."""
         c = decisions.c
         recent = c.created_at >= since
+        taken_back = select(c.undoes).where(c.reviewer == reviewer, c.undoes.is_not(None))
         query = select(
             func.count(), func.coalesce(func.sum(case((recent, 1), else_=0)), 0), func.coalesce(func.min(case((recent, c.created_at))), "")
-        ).where(c.reviewer == reviewer, c.action.in_(VERDICT_ACTIONS), c.batch_id.is_(None))
+        ).where(c.reviewer == reviewer, c.action.in_(VERDICT_ACTIONS), c.batch_id.is_(None), c.id.not_in(taken_back))
         with self._database.reading() as connection:
             total, lately, first = connection.execute(query).one()
         return int(total), int(lately), str(first)
@@ -170,4 +171,3 @@ def _values(entry: Decision) -> dict[str, Any]:
 def _read_row(row: RowMapping) -> Decision:
     texts = Texts(**row["texts"]) if row["texts"] else None
     return Decision(**{**row, "action": Action(row["action"]), "texts": texts})
-

@@ -1,4 +1,7 @@
-"""Everything a run needs to go on as if it had never stopped: adapter, optimizer, random state, step. Tensors in safetensors, the rest in JSON."""
+"""Everything a run needs to go on as if it had never stopped: adapter, optimizer, random state, step.
+
+Tensors lie in safetensors, the rest in JSON; nothing is pickled.
+"""
 
 from __future__ import annotations
 
@@ -53,7 +56,8 @@ class CheckpointFolder:
         with translated_errors():
             shutil.rmtree(temporary, ignore_errors=True)
             temporary.mkdir(parents=True)
-            save_file({name: parameter.detach().cpu().contiguous() for name, parameter in parameters.items()}, temporary / "adapter.safetensors")
+            weights = {name: parameter.detach().cpu().contiguous() for name, parameter in parameters.items()}
+            save_file(weights, temporary / "adapter.safetensors")
             save_file(moments, temporary / "optimizer.safetensors")
             sums = {name: sha256_of(temporary / name) for name in ("adapter.safetensors", "optimizer.safetensors")}
             write_json(temporary / "state.json", {"step": step, "facts": facts, "sha256": sums})

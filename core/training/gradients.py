@@ -1,8 +1,8 @@
 """Loss and gradient of one batch in bounded memory.
 
-A batch whose texts fit GRAPH_TOKENS keeps the whole graph. A larger one is done by gradient caching (Gao et al. 2021): vectors first, without a
-graph; then the loss and its gradient at the vectors; then piece by piece forward again and backward. The gradient is the same, since the
-random state of each piece is replayed.
+A batch whose texts fit GRAPH_TOKENS keeps the whole graph. A larger one is done by gradient caching (Gao et al. 2021): vectors first,
+without a graph; then the loss and its gradient at the vectors; then piece by piece forward again and backward. The gradient is the same,
+since the random state of each piece is replayed.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ def backward(pieces: Sequence[Piece], embed: Embed, loss: Loss, *, graph_tokens:
     if size <= graph_tokens:
         vectors = _in_order(pieces, [embed(piece.tokens) for piece in pieces])
         contrast = loss(vectors)
-        contrast.loss.backward()  # type: ignore[no-untyped-call]
+        contrast.loss.backward()
         return contrast, vectors.detach()
     states, parts = [], []
     with torch.no_grad():
@@ -57,7 +57,7 @@ def backward(pieces: Sequence[Piece], embed: Embed, loss: Loss, *, graph_tokens:
             parts.append(embed(piece.tokens))
     vectors = _in_order(pieces, parts).requires_grad_()
     contrast = loss(vectors)
-    contrast.loss.backward()  # type: ignore[no-untyped-call]
+    contrast.loss.backward()
     gradient = vectors.grad
     assert gradient is not None
     after = torch.get_rng_state()

@@ -44,9 +44,9 @@ def denominator(
 ) -> torch.Tensor:
     """Which documents count against which query, boolean (queries, documents).
 
-    Left out for a query: every other document with the text of its own positive, and the positives of queries with the same text. They are
-    told by their text and not by their similarity, because dropout makes equal texts differ. Without `in_batch` a query sees its own positive
-    and its own hard negative only.
+    Left out for a query: every other document with the text of its own positive, and the positives of queries with the same text. They
+    are told by their text and not by their similarity, because dropout makes equal texts differ. Without `in_batch` a query sees its own
+    positive and its own hard negative only.
     """
     answers: dict[str, set[str]] = {}
     for key, positive in zip(query_keys, positives, strict=True):

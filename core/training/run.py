@@ -71,7 +71,8 @@ def parity(encoder: LanguageModelEncoder, examples: Sequence[Example]) -> dict[s
     }
     broken = [name for name in ("eos_last_on_both_sides", "no_chat_template", "within_length") if not facts[name]]
     if broken or not facts["adapted_modules"]:
-        raise ModelUnusable(f"A check before training failed: {', '.join(broken) or 'no layer carries the adapter'}.", hint="Use another base.")
+        what = ", ".join(broken) or "no layer carries the adapter"
+        raise ModelUnusable(f"A check before training failed: {what}.", hint="Use another base.")
     return facts
 
 
@@ -112,7 +113,8 @@ def _result(
     folder = (context.folder / "adapter").resolve()
     digest = save_adapter(trainer.encoder.model, folder)
     spec = tuned_spec(trainer.plan, adapter=str(folder), adapter_hash=digest)
-    change = _change(before, open_encoder(replace(spec, max_length=trainer.plan.max_length), settings).encode(documents, role=Role.DOCUMENT))
+    reopened = open_encoder(replace(spec, max_length=trainer.plan.max_length), settings)
+    change = _change(before, reopened.encode(documents, role=Role.DOCUMENT))
     context.emit("adapter", sha256=digest, largest_cosine_change=change, differs_from_base=change > SAME)
     if trainer.step == trainer.plan.steps and change <= SAME:
         raise TrainingDiverged("The tuned model gives the base's vectors.", hint="Train longer or with a higher learning rate.")
@@ -120,6 +122,7 @@ def _result(
     return {
         "encoder": spec.as_dict(),
         "steps": trainer.step,
+        "stopped_early": trainer.step < trainer.plan.steps,
         "loss_first": facts["loss_first"],
         "loss_last": facts["loss_last"],
         "seconds": round(seconds, 1),

@@ -17,7 +17,7 @@ from pages.ui.session import open_workbench, reviewer
 from pages.ui.widgets import visible
 
 MIME = {ExportFormat.JSONL: "application/jsonl", ExportFormat.CSV: "text/csv", ExportFormat.PARQUET: "application/vnd.apache.parquet"}
-ROW_EXAMPLE = """{"group": "short-long", "task": "Given …, retrieve …", "language": "English", "query": "…", "positive": "…", "negative": "…"}
+ROW_EXAMPLE = """{"group": "short-long", "task": "Given …, retrieve …", "query": "…", "positive": "…", "negative": "…"}
 {"anchor": "…", "positive": "…", "negative": "…"}"""
 
 
@@ -47,7 +47,12 @@ def show_import(workbench: Workbench) -> None:
 def _show_report(name: str, report: Any) -> None:
     with st.container(border=True):
         st.caption(f"Imported from {visible(name)}".replace("_", "\\_"))
-        facts = {"new": len(report.added), "known already": len(report.duplicates), "accepted": report.accepted, "bad rows": len(report.bad)}
+        facts = {
+            "new": len(report.added),
+            "known already": len(report.duplicates),
+            "accepted": report.accepted,
+            "bad rows": len(report.bad),
+        }
         for column, (label, count) in zip(st.columns(4), facts.items(), strict=True):
             column.metric(label, f"{count:,}")
         if report.bad:
@@ -61,7 +66,8 @@ def show_export(workbench: Workbench) -> None:
     """A version, or the triples as they stand now, as a file."""
     st.markdown("##### Export")
     sources = {f"version:{v.id}": f"version {v.name}" for v in workbench.dataset.versions()}
-    sources |= {f"verdict:{v.value}": f"{v.value} triples as they stand now" for v in Verdict} | {"verdict:": "all triples as they stand now"}
+    sources |= {f"verdict:{v.value}": f"{v.value} triples as they stand now" for v in (Verdict.ACCEPTED, Verdict.PENDING, Verdict.REJECTED)}
+    sources["verdict:"] = "all triples as they stand now"
     with st.container(horizontal=True, vertical_alignment="bottom"):
         source = st.selectbox("What", list(sources), key="export-what", format_func=lambda s: sources[s], width=320)
         format_ = ExportFormat(st.selectbox("Format", [f.value for f in ExportFormat], key="export-format", width=140))

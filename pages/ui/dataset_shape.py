@@ -11,6 +11,7 @@ from core.domain.triple import Verdict
 from core.workbench import Workbench
 
 BARS = 20
+BAR_HEIGHT = 20  # pixels
 COLOURS = {"accepted": "#2e9e6b", "pending": "#9aa4b2", "rejected": "#d1495b"}
 
 
@@ -56,10 +57,12 @@ def _show_bars(workbench: Workbench, column: str, title: str) -> None:
         .encode(
             y=alt.Y(f"{column}:N", sort=[name or "none" for name in shown], title=None),
             x=alt.X("triples:Q", title="triples", axis=alt.Axis(tickMinStep=1)),
-            color=alt.Color("verdict:N", scale=alt.Scale(domain=list(COLOURS), range=list(COLOURS.values())), legend=alt.Legend(orient="top")),
+            color=alt.Color(
+                "verdict:N", scale=alt.Scale(domain=list(COLOURS), range=list(COLOURS.values())), legend=alt.Legend(orient="top")
+            ),
             tooltip=[f"{column}:N", "verdict:N", "triples:Q"],
         )
-        .properties(height=max(90, 24 * len(shown)))
+        .properties(height=alt.Step(BAR_HEIGHT))
     )
     st.altair_chart(chart, key=f"bars-{column}", alt=f"Triples by {column} and verdict")
     if len(totals) > BARS:

@@ -55,14 +55,19 @@ def show_triples(workbench: Workbench) -> None:
     bulk = st.container()
     key = f"triples-{hash((wanted, order, page)) & 0xFFFFFFFF:x}"  # another page is another table: its selection starts empty
     event: Any = st.dataframe(
-        _table(records), hide_index=True, key=key, on_select="rerun", selection_mode="multi-row", height=330,
+        _table(records),
+        hide_index=True,
+        key=key,
+        on_select="rerun",
+        selection_mode="multi-row",
+        height=300,
         column_config={
             "query": st.column_config.TextColumn(width="medium"),
             "positive": st.column_config.TextColumn(width="medium"),
             "hard negative": st.column_config.TextColumn(width="medium"),
             "suspicion": st.column_config.ProgressColumn(min_value=0, max_value=2, format="%.1f", width="small"),
         },
-    )  # fmt: skip
+    )
     with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"):
         first = (page - 1) * PAGE_ROWS + 1
         st.caption(f"{first:,} to {first + len(records) - 1:,} of {total:,} triples · select rows on the left", width="content")
@@ -76,13 +81,13 @@ def show_triples(workbench: Workbench) -> None:
 
 def _show_filters(workbench: Workbench) -> TripleOrder:
     shelf = workbench.dataset
-    with st.container(horizontal=True, vertical_alignment="center", key="dataset-filters"):
+    with st.container(horizontal=True, vertical_alignment="center", key="dataset-filters", gap="xsmall"):
         collapsed: dict[str, Any] = {"label_visibility": "collapsed", "bind": "query-params"}
-        st.text_input("Find", key="text", type="search", placeholder="Find in texts and tasks", width=260, **collapsed)
-        st.selectbox("Verdict", [v.value for v in Verdict], index=None, key="verdict", placeholder="any verdict", width=150, **collapsed)
+        st.text_input("Find", key="text", type="search", placeholder="Find in texts and tasks", width=210, **collapsed)
+        st.selectbox("Verdict", [v.value for v in Verdict], index=None, key="verdict", placeholder="any verdict", width=130, **collapsed)
         names = list(shelf.counts_by("group"))
-        st.multiselect("Groups", names, key="groups", placeholder="all groups", width=220, **collapsed)
-        order = st.selectbox("Order", [o.value for o in ORDERS], key="sort", width=210, **collapsed)
+        st.multiselect("Groups", names, key="groups", placeholder="all groups", width=170, **collapsed)
+        order = st.selectbox("Order", [o.value for o in ORDERS], key="sort", width=180, **collapsed)
         with st.popover("More filters", icon=":material/filter_list:", key="more-filters"):
             st.multiselect("Languages", list(shelf.counts_by("language")), key="languages", bind="query-params")
             tasks = {task.task_id: task.task for task in shelf.tasks()}
@@ -128,23 +133,39 @@ def _cell(text: str) -> str:
 
 
 def _show_bulk(workbench: Workbench, wanted: TripleFilter, total: int, selected: list[str]) -> None:
-    with st.container(horizontal=True, vertical_alignment="center", key="bulk"):
+    with st.container(horizontal=True, vertical_alignment="center", key="bulk", gap="xsmall"):
         scopes = {"selected": f"{len(selected)} selected", "all": f"all {total:,} that pass"}
         scope = st.segmented_control(
-            "Apply to", list(scopes), default="selected", key="scope", format_func=lambda s: scopes[s], label_visibility="collapsed", required=True
-        )  # fmt: skip
+            "Apply to",
+            list(scopes),
+            default="selected",
+            key="scope",
+            format_func=lambda s: scopes[s],
+            label_visibility="collapsed",
+            required=True,
+        )
         count = total if scope == "all" else len(selected)
         args = (tuple(selected), wanted if scope == "all" else None)
         st.button(
-            f"Accept {count:,}", key="bulk-accept", icon=":material/check:", disabled=not count, on_click=decide, args=(Action.ACCEPT, *args)
+            f"Accept {count:,}",
+            key="bulk-accept",
+            icon=":material/check:",
+            disabled=not count,
+            on_click=decide,
+            args=(Action.ACCEPT, *args),
         )
         st.button(
-            f"Reject {count:,}", key="bulk-reject", icon=":material/close:", disabled=not count, on_click=decide, args=(Action.REJECT, *args)
+            f"Reject {count:,}",
+            key="bulk-reject",
+            icon=":material/close:",
+            disabled=not count,
+            on_click=decide,
+            args=(Action.REJECT, *args),
         )
         reasons = [reason.value for reason in RejectReason]
-        st.selectbox("because", reasons, key="bulk-reason", label_visibility="collapsed", width=220, index=len(reasons) - 1)
+        st.selectbox("because", reasons, key="bulk-reason", label_visibility="collapsed", width=190, index=len(reasons) - 1)
         st.space("stretch")
-        with st.popover("My last steps", icon=":material/undo:", key="steps"):
+        with st.popover("Undo a step", icon=":material/undo:", key="steps"):
             _show_steps(workbench)
 
 
@@ -157,7 +178,7 @@ def decide(action: Action, selected: tuple[str, ...], wanted: TripleFilter | Non
         report = workbench.review.bulk(ids, action, reviewer(), reason=reason)
         word = "accepted" if action is Action.ACCEPT else "rejected"
         same = f", {report.unchanged:,} were already" if report.unchanged else ""
-        st.toast(f"{len(report.changed):,} {word}{same}. My last steps takes it back as one.", icon=":material/done_all:")
+        st.toast(f"{len(report.changed):,} {word}{same}. Undo takes it back as one.", icon=":material/done_all:")
     except WorkbenchError as error:
         st.session_state["dataset-problem"] = error
 

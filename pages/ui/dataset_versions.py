@@ -51,12 +51,17 @@ def show_freeze_form(workbench: Workbench) -> None:
     train.metric("To train on", f"{preview.train:,}", help="triples", border=True)
     heldout.metric("Held out", f"{preview.heldout:,}", help="triples of tasks that training never sees", border=True)
     st.caption(
-        f"{len(preview.heldout_tasks)} of {len(preview.tasks)} tasks are held out whole. Similarity and translation have one task each and stay "
-        "in training."
+        f"{len(preview.heldout_tasks)} of {len(preview.tasks)} tasks are held out whole. Similarity and translation have one task each "
+        "and stay in training."
     )
     with st.expander("Tasks and their side", icon=":material/call_split:"):
         rows = [
-            {"side": "held out" if t.task_id in preview.heldout_tasks else "train", "group": t.group.value, "triples": t.triples, "task": t.task}
+            {
+                "side": "held out" if t.task_id in preview.heldout_tasks else "train",
+                "group": t.group.value,
+                "triples": t.triples,
+                "task": t.task,
+            }
             for t in preview.tasks
         ]
         st.dataframe(pd.DataFrame(rows), hide_index=True, key="freeze-tasks")
@@ -98,7 +103,9 @@ def show_version(workbench: Workbench, versions: list[DatasetVersion]) -> None:
     others = [i for i in names if i != newer]
     parent = next((v.parent_id for v in versions if v.id == newer), None)
     start = others.index(parent) if parent in others else None
-    older = right.selectbox("Compared with", others, index=start, key="compared", format_func=lambda i: names[i], placeholder="no other version")
+    older = right.selectbox(
+        "Compared with", others, index=start, key="compared", format_func=lambda i: names[i], placeholder="no other version"
+    )
     if newer and older:
         _show_diff(workbench, older, newer)
     if newer and st.toggle("Check that no text stands on both sides of the split", key="check-overlap"):
@@ -122,7 +129,8 @@ def _show_overlap(workbench: Workbench, version: str) -> None:
     if not found:
         st.success("No query and no document stands on both sides (compared without case and spacing).", icon=":material/check:")
         return
-    st.warning(f"{len(found):,} texts stand on both sides. Short labels may recur rightly; long texts should not.", icon=":material/warning:")
+    message = f"{len(found):,} texts stand on both sides. Short labels may recur rightly; long texts should not."
+    st.warning(message, icon=":material/warning:")
     rows = [
         {"kind": o.kind, "in training": len(o.train_triples), "held out": len(o.heldout_triples), "text": visible(o.text[:300])}
         for o in found[:SHOWN]

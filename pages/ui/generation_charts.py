@@ -26,6 +26,7 @@ STATES = {  # words and colours that hold in light and dark
     RequestState.PLANNED: ("waiting", "#9aa5b1"),
 }
 TASK_COLOURS = {TaskState.ACCEPTED: "#2e8b57", TaskState.PROPOSED: "#e0a030", TaskState.REJECTED: "#9aa5b1"}
+UNKNOWN_PRICE = "The price of this model at this address is unknown. Unknown is never shown as 0."
 RAW_SHOWN = 20_000  # characters
 ENDED = (JobState.STOPPED, JobState.FAILED, JobState.LOST)
 
@@ -35,7 +36,7 @@ def duration(seconds: float | None) -> str:
     if seconds is None:
         return "–"
     if seconds < 90:
-        return f"{seconds:.0f} s"
+        return f"{seconds:.0f} s" if seconds >= 1 or seconds == 0 else "1 s"
     return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
 
 
@@ -92,9 +93,9 @@ def _numbers(job: Job, progress: GenerationProgress, unit: str) -> None:
     columns[0].metric("Parsed", f"{tally.parsed:,}", help="Replies that could be used")
     columns[1].metric("Failed", f"{tally.failed:,}")
     columns[2].metric(f"New {unit}", "–" if added is None else f"{added:,}", help="Known when the run ends; duplicates are not counted")
-    columns[3].metric("Cost so far", money(tally.cost))
-    rate = f"{progress.replies_a_minute:.1f}/min" if progress.replies_a_minute and job.state.active else "–"
-    columns[4].metric("Rate", rate, help="Over the newest 40 replies")
+    columns[3].metric("Cost so far", money(tally.cost, unknown="?"), help=None if tally.cost is not None else UNKNOWN_PRICE)
+    rate = f"{progress.replies_a_minute:.3g}" if progress.replies_a_minute and job.state.active else "–"
+    columns[4].metric("Per minute", rate, help="Replies a minute, over the newest 40")
     columns[5].metric("Time left", duration(progress.seconds_left) if job.state.active else "–")
 
 
@@ -108,7 +109,7 @@ def yield_chart(progress: GenerationProgress) -> alt.Chart:
     words, colours = zip(*STATES.values(), strict=True)
     return (
         alt.Chart(pd.DataFrame(rows))
-        .mark_bar(height=16)
+        .mark_bar()
         .encode(
             x=alt.X("requests:Q", title="requests", axis=alt.Axis(tickMinStep=1, format="d")),
             y=alt.Y("group:N", title=None, sort=[g.value for g in TaskGroup]),
@@ -116,7 +117,7 @@ def yield_chart(progress: GenerationProgress) -> alt.Chart:
             order="order:Q",
             tooltip=["group", "outcome", "requests"],
         )
-        .properties(height=34 * len(progress.tally.by_group) + 60)
+        .properties(height=32 * len(progress.tally.by_group) + 135)  # legend and axis take about 120 of it
     )
 
 
@@ -155,13 +156,13 @@ def language_chart(weights: Mapping[str, float], *, most: int = 15) -> alt.Chart
         rows.append({"language": f"{len(rest)} others", "share": sum(share for _, share in rest)})
     return (
         alt.Chart(pd.DataFrame(rows))
-        .mark_bar(height=11)
+        .mark_bar()
         .encode(
             x=alt.X("share:Q", title="share of examples", axis=alt.Axis(format="%")),
             y=alt.Y("language:N", title=None, sort=[str(row["language"]) for row in rows]),
             tooltip=["language", alt.Tooltip("share:Q", format=".1%")],
         )
-        .properties(height=18 * len(rows) + 40)
+        .properties(height=20 * len(rows) + 80)
     )
 
 
@@ -175,7 +176,7 @@ def coverage_chart(counts: Mapping[TaskGroup, Mapping[TaskState, int]]) -> alt.C
     scale = alt.Scale(domain=[s.value for s in TASK_COLOURS], range=list(TASK_COLOURS.values()))
     return (
         alt.Chart(pd.DataFrame(rows))
-        .mark_bar(height=16)
+        .mark_bar()
         .encode(
             x=alt.X("tasks:Q", axis=alt.Axis(tickMinStep=1, format="d")),
             y=alt.Y("group:N", title=None, sort=[g.value for g in counts]),
@@ -183,7 +184,7 @@ def coverage_chart(counts: Mapping[TaskGroup, Mapping[TaskState, int]]) -> alt.C
             order="order:Q",
             tooltip=["group", "state", "tasks"],
         )
-        .properties(height=34 * len(counts) + 60)
+        .properties(height=34 * len(counts) + 120)
     )
 
 
@@ -193,11 +194,11 @@ def topics_chart(topics: Mapping[str, int], *, most: int = 20) -> alt.Chart:
     rows = pd.DataFrame({"topic": names, "tasks": [topics[name] for name in names]})
     return (
         alt.Chart(rows)
-        .mark_bar(height=11)
+        .mark_bar()
         .encode(
             x=alt.X("tasks:Q", axis=alt.Axis(tickMinStep=1, format="d")),
             y=alt.Y("topic:N", title=None, sort=list(names)),
             tooltip=["topic", "tasks"],
         )
-        .properties(height=18 * len(names) + 40)
+        .properties(height=20 * len(names) + 80)
     )

@@ -12,8 +12,9 @@ import streamlit as st
 
 from pages.ui.widgets import plain, visible
 
-LOW, HIGH = "#F0B58A", "#2F6FC4"
-SHORT = 34
+PALE, HIGH = "#F4EFE6", "#2F6FC4"
+TEXT_SHOWN = 110
+NUMBERS_SHOWN = 96
 
 
 def show_tokens(tokens: Sequence[Mapping[str, Any]]) -> None:
@@ -27,9 +28,9 @@ def show_tokens(tokens: Sequence[Mapping[str, Any]]) -> None:
             )
 
 
-def vector_chart(vector: Sequence[float], shown: int = 96) -> alt.Chart:
+def vector_chart(vector: Sequence[float], shown: int = NUMBERS_SHOWN) -> alt.Chart:
     """The first numbers of a vector as a strip."""
-    rows = pd.DataFrame({"number": range(1, shown + 1), "value": [float(v) for v in vector[:shown]]})
+    rows = pd.DataFrame([{"number": i, "value": float(v)} for i, v in enumerate(vector[:shown], start=1)])
     reach = float(rows["value"].abs().max()) or 1.0
     return (
         alt.Chart(rows)
@@ -74,41 +75,36 @@ def ranking_table(ranking: Sequence[Any]) -> pd.DataFrame:
     return pd.DataFrame([{"Rank": r.rank, "Cosine": r.similarity, "Whose": signs[r.kind], "Text": r.text} for r in ranking])
 
 
-def batch_chart(
-    values: np.ndarray, queries: Sequence[str], documents: Sequence[str], *, title: str, low: float, high: float
-) -> alt.LayerChart:
-    """A matrix of queries and documents with its numbers; the positives are framed."""
-    count = len(queries)
+def batch_chart(values: np.ndarray, documents: Sequence[str], *, title: str, low: float, high: float) -> alt.LayerChart:
+    """A matrix (questions, documents) with its numbers; the positives are framed. `low` and `high` end the colours."""
+    count = len(values)
     columns = [f"{'+' if j < count else '−'}{j % count + 1}" for j in range(len(documents))]
     rows = pd.DataFrame(
         [
             {
-                "query": f"{i + 1}: {_short(queries[i])}",
+                "question": f"{i + 1}",
                 "document": columns[j],
                 "value": float(values[i, j]),
-                "text": _short(documents[j], 110),
+                "text": documents[j] if len(documents[j]) <= TEXT_SHOWN else f"{documents[j][:TEXT_SHOWN]} …",
                 "positive": i == j,
-                "dark": float(values[i, j]) > low + 0.6 * (high - low),
+                "dark": float(values[i, j]) > low + 0.55 * (high - low),
             }
             for i in range(count)
             for j in range(len(documents))
         ]
     )
     base = alt.Chart(rows).encode(
-        x=alt.X("document:N", sort=columns, title="document: + positive, − hard negative", axis=alt.Axis(labelAngle=0, orient="top")),
-        y=alt.Y("query:N", title=None, axis=alt.Axis(labelLimit=230)),
+        x=alt.X("document:N", sort=columns, title="document", axis=alt.Axis(labelAngle=0, orient="top", labelFontSize=13)),
+        y=alt.Y("question:N", title="question", axis=alt.Axis(labelFontSize=13)),
     )
+    scale = alt.Scale(domain=[low, max(high, low + 1e-6)], range=[PALE, HIGH], clamp=True, interpolate="rgb")
     cells = base.mark_rect().encode(
-        color=alt.Color("value:Q", scale=alt.Scale(domain=[low, high], range=["#F4EFE6", HIGH], clamp=True), legend=None),
+        color=alt.Color("value:Q", scale=scale, legend=None),
         stroke=alt.condition("datum.positive", alt.value("#E08A1E"), alt.value("transparent")),
         strokeWidth=alt.value(3),
-        tooltip=["query:N", "document:N", "text:N", alt.Tooltip("value:Q", format=".4f", title=title)],
+        tooltip=["question:N", "document:N", "text:N", alt.Tooltip("value:Q", format=".4f", title=title)],
     )
     numbers = base.mark_text(fontSize=12).encode(
         text=alt.Text("value:Q", format=".2f"), color=alt.condition("datum.dark", alt.value("white"), alt.value("#222"))
     )
-    return alt.layer(cells, numbers).properties(height=44 * count + 40, title=title)
-
-
-def _short(text: str, length: int = SHORT) -> str:
-    return text if len(text) <= length else text[: length - 1] + "…"
+    return alt.layer(cells, numbers).properties(height=46 * count + 60, title=title)

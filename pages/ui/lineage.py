@@ -38,7 +38,7 @@ def show_lineage(workbench: Workbench, record: TripleRecord) -> None:
             st.page_link(page_file("train"), label=f"{plain(job.title)} ({job.state.value})")
         if not found["jobs"]:
             st.caption("No run was trained on it.")
-    st.link_button("Open in review", f"review?card={record.id}", icon=":material/rate_review:")
+    st.page_link(page_file("review"), label="Open in review", icon=":material/rate_review:", query_params={"card": record.id})
 
 
 def _show_origin(record: TripleRecord, version: dict[str, object] | None, request: dict[str, object] | None) -> None:

@@ -38,6 +38,7 @@ COLOURS = {
     **NUMERIC,
 }
 TEXT_SHOWN = 90
+NEVER = 1_000_000_000  # points
 TOP = 44  # pixels above the panes, for titles and tools
 LINK_COLOURS = {"positive": "#3FA66B", "negative": "#C8502D"}
 
@@ -68,7 +69,7 @@ def map_option(table: pd.DataFrame, colour: str, titles: Sequence[str], marked: 
     frame = _frame(table, colour)
     panes = range(len(titles))
     shown = list(frame.columns)
-    legend, room = _colour_map(frame, colour, shown.index("colour"), panes)
+    legend, room = _colour_map(frame, colour, len(shown) - 1, panes)
     series: list[dict[str, Any]] = []
     for pane in panes:
         x, y = _axes(pane)
@@ -78,10 +79,11 @@ def map_option(table: pd.DataFrame, colour: str, titles: Sequence[str], marked: 
                 "name": titles[pane],
                 "xAxisIndex": pane,
                 "yAxisIndex": pane,
-                "encode": {"x": x, "y": y, "tooltip": ["text", "kind", "colour"]},
+                "encode": {"x": x, "y": y, "tooltip": ["text", "kind", shown[-1]]},
                 "symbolSize": _symbol_size(len(frame)),
                 "itemStyle": {"opacity": 0.8},
-                "large": False,
+                "progressive": 0,  # drawn in one go and on one layer:
+                "progressiveThreshold": NEVER,  # in pieces, titles and legends vanish at the first brush
             }
         )
     for pane in panes:
@@ -109,21 +111,23 @@ def map_option(table: pd.DataFrame, colour: str, titles: Sequence[str], marked: 
         "visualMap": [_shape_map(frame, shown.index("kind"), panes, room), legend],  # the later one's colours hold
         "series": series,
         "animation": len(frame) <= 3000,
+        "hoverLayerThreshold": NEVER,
     }
 
 
 def _frame(table: pd.DataFrame, colour: str) -> pd.DataFrame:
-    """What is sent to the browser: coordinates, a short text, kind and colour."""
+    """What is sent to the browser: coordinates, a short text, the kind, and last what the colour stands for."""
     columns = [c for c in ("x", "y", "x2", "y2") if c in table]
     frame = table[columns].astype("float32").copy()
     frame["text"] = table["text"].str.slice(0, TEXT_SHOWN) + table["text"].str.len().gt(TEXT_SHOWN).map({True: " …", False: ""})
     frame["kind"] = table["kind"].astype(str)
+    name = "colour" if colour == "kind" else COLOURS[colour]
     if colour in NUMERIC:
-        frame["colour"] = table[colour].astype("float32").round(4)
+        frame[name] = table[colour].astype("float32").round(4)
     else:
         values = table[colour].astype(str).replace("", "none").str.slice(0, 60)
         common = values.value_counts(sort=True).index[: len(PALETTE)]
-        frame["colour"] = values.where(values.isin(common), OTHER)
+        frame[name] = values.where(values.isin(common), OTHER)
     return frame
 
 
@@ -131,7 +135,7 @@ def _colour_map(frame: pd.DataFrame, colour: str, dimension: int, panes: range) 
     """The colour legend, and how many pixels it needs below the panes."""
     shared = {"dimension": dimension, "seriesIndex": list(panes), "left": 0, "bottom": 0, "itemWidth": 12, "itemHeight": 12}
     if colour in NUMERIC:
-        values = frame["colour"].dropna()
+        values = frame.iloc[:, -1].dropna()
         reach = float(values.abs().max() or 1.0) if colour != "change" else 1.0
         low, colours = (0.0, SEQUENTIAL) if colour == "change" else (-reach, DIVERGING)
         bar = {
@@ -145,9 +149,9 @@ def _colour_map(frame: pd.DataFrame, colour: str, dimension: int, panes: range) 
         }
         text = [f"{reach:.2f} {NUMERIC[colour]}", f"{low:.2f}"]
         return {**shared, **bar, "text": text, "precision": 2, "inRange": {"color": list(colours)}, "outOfRange": {"colorAlpha": 0.1}}, 46
-    names = [n for n in frame["colour"].value_counts().index if n != OTHER]
+    names = [n for n in frame.iloc[:, -1].value_counts().index if n != OTHER]
     colours = dict(zip(names, PALETTE, strict=False))
-    if (frame["colour"] == OTHER).any():
+    if (frame.iloc[:, -1] == OTHER).any():
         names.append(OTHER)
         colours[OTHER] = OTHER_COLOUR
     lines = sum(len(n) + 5 for n in names) // 120 + 1

@@ -59,10 +59,10 @@ def snippet(text: str, *, width: int = SNIPPET_WIDTH) -> str:
     return line
 
 
-def show_times(ranking: Ranking) -> None:
-    """Encode and search time, corpus size."""
+def show_times(ranking: Ranking, *, note: str = "") -> None:
+    """Encode and search time, corpus size, and a note."""
     encode = f"encode {ranking.encode_milliseconds:.0f} ms · " if ranking.encode_milliseconds else ""
-    st.caption(f"{encode}search {ranking.search_milliseconds:.1f} ms · {ranking.corpus_size:,} documents")
+    st.caption(f"{encode}search {ranking.search_milliseconds:.1f} ms · {ranking.corpus_size:,} documents{note}")
 
 
 def show_judged(ranking: Ranking, judged: Judged) -> None:
@@ -70,18 +70,17 @@ def show_judged(ranking: Ranking, judged: Judged) -> None:
     ranks = [ranking.ranks_of[i] for i in judged.positives if i in ranking.ranks_of]
     if not ranks:
         return
-    left, right = st.columns(2)
-    left.metric(f"nDCG@{CUT}", f"{ndcg_of_ranks(ranks, cut=CUT):.2f}", help="of this one query", border=True)
-    right.metric(f"MRR@{CUT}", f"{reciprocal_rank(ranks, cut=CUT):.2f}", help="1 / rank of the first answer, this one query", border=True)
-    lines = [_judged_line("check_circle", "Answer", i, ranking) for i in judged.positives if i in ranking.ranks_of]
+    scores = f"nDCG@{CUT} **{ndcg_of_ranks(ranks, cut=CUT):.2f}** · MRR@{CUT} **{reciprocal_rank(ranks, cut=CUT):.2f}** (this query)"
+    lines = [f":material/target: {scores}"]
+    lines += [_judged_line("check_circle", "Answer", i, ranking) for i in judged.positives if i in ranking.ranks_of]
     lines += [_judged_line("cancel", "Hard negative", i, ranking) for i in judged.negatives if i in ranking.ranks_of]
     st.markdown("  \n".join(lines))
 
 
 def _judged_line(icon: str, name: str, document_id: str, ranking: Ranking) -> str:
     rank, similarity = ranking.ranks_of[document_id], ranking.similarities_of[document_id]
-    outside = "" if rank <= len(ranking.hits) else ", outside the list"
-    return f":material/{icon}: {name}: rank **{rank:,}** of {ranking.corpus_size:,} (similarity {similarity:.3f}{outside})"
+    outside = "" if rank <= len(ranking.hits) else ", not shown"
+    return f":material/{icon}: {name}: rank **{rank:,}** of {ranking.corpus_size:,} ({similarity:.3f}{outside})"
 
 
 def show_histogram(ranking: Ranking, *, key: str) -> None:
@@ -101,18 +100,19 @@ def show_histogram(ranking: Ranking, *, key: str) -> None:
     )
     bars = (
         alt.Chart(frame)
-        .mark_bar()
+        .mark_rect()
         .encode(
-            x=alt.X("from:Q", bin="binned", title="similarity", axis=alt.Axis(format=".2f", tickCount=5)),
+            x=alt.X("from:Q", title="similarity", scale=alt.Scale(zero=False, nice=False), axis=alt.Axis(format=".2f", tickCount=5)),
             x2="to:Q",
-            y=alt.Y("documents:Q", title="documents", scale=alt.Scale(type="symlog"), axis=alt.Axis(tickCount=3)),
+            y=alt.Y("documents:Q", title="documents", scale=alt.Scale(type="sqrt"), axis=alt.Axis(tickCount=4)),
+            y2=alt.datum(0),
             color=alt.Color("part:N", scale=alt.Scale(domain=[shown, "not shown"], range=["#e8590c", "#868e96"]), legend=None),
             tooltip=[alt.Tooltip("from:Q", format=".3f"), alt.Tooltip("to:Q", format=".3f"), "documents:Q", "part:N"],
         )
     )
     rule = alt.Chart(pd.DataFrame({"cut": [cut]})).mark_rule(strokeDash=[4, 3], color="#e8590c").encode(x="cut:Q")
-    st.altair_chart((bars + rule).properties(height=110), key=key, width="stretch")
-    st.caption(f"Dashed: the cut after {len(ranking.hits)} hits, at {cut:.3f}. Counts on a logarithmic scale.")
+    st.altair_chart((bars + rule).properties(height=200), key=key, width="stretch")
+    st.caption(f"Dashed: the cut after {len(ranking.hits)} hits, at {cut:.3f}. Counts on a square-root scale.")
 
 
 def show_hits(
@@ -121,12 +121,12 @@ def show_hits(
     """One card a hit; `ranks_in_first` is None in the first column, which the others are compared with."""
     for hit in ranking.hits:
         with st.container(border=True, gap="xsmall", key=f"{key}-hit-{hit.rank}"):
-            head, button = st.columns([5, 1], vertical_alignment="center")
+            words, button = st.columns([9, 1])
             badges = [mark_badge(hit.document.id, judged)]
             if ranks_in_first is not None:
                 badges.append(move_badge(hit.rank, ranks_in_first.get(hit.document.id)))
-            head.markdown(f"**{hit.rank}** · {hit.similarity:.3f} " + " ".join(b for b in badges if b))
+            head = f"**{hit.rank}** · {hit.similarity:.3f} " + " ".join(badge for badge in badges if badge)
+            title = f"**{plain(hit.document.title)}**  \n" if hit.document.title else ""
+            words.markdown(f"{head}  \n{title}:small[{plain(snippet(hit.document.text))}]")
             if button.button("", icon=":material/open_in_full:", key=f"{key}-open-{hit.rank}", type="tertiary", help="Open this document"):
                 on_open(hit)
-            title = f"**{plain(hit.document.title)}**  \n" if hit.document.title else ""
-            st.markdown(f"{title}:small[{plain(snippet(hit.document.text))}]")

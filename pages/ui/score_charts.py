@@ -10,6 +10,7 @@ import pandas as pd
 from core.domain.report import METRIC_NAMES
 
 ROW_HEIGHT = 40
+BLUE = "#4C8BF5"
 GREY = "#8A8F98"  # readable on white and on black
 
 Report = dict[str, Any]
@@ -135,10 +136,10 @@ def _with_interval(score: dict[str, Any]) -> str:
 def _intervals(rows: pd.DataFrame, *, x_title: str, domain: tuple[float, float], zero: bool = False) -> alt.LayerChart:
     y = alt.Y("System:N", sort=list(rows["System"]), title=None, axis=alt.Axis(labelLimit=340))
     base = alt.Chart(rows).encode(y=y)
-    line = base.mark_rule(strokeWidth=4, opacity=0.55).encode(
+    line = base.mark_rule(strokeWidth=4, opacity=0.6, color=BLUE).encode(
         x=alt.X("low:Q", scale=alt.Scale(domain=list(domain)), title=x_title), x2="high:Q"
     )
-    point = base.mark_point(filled=True, size=110, opacity=1).encode(x="mean:Q", tooltip=_tooltip())
+    point = base.mark_point(filled=True, size=110, opacity=1, color=BLUE).encode(x="mean:Q", tooltip=_tooltip())
     text = base.mark_text(dy=-12, fontSize=12, color=GREY).encode(x="mean:Q", text=alt.Text("mean:Q", format=".3f"))
     middle = [alt.Chart(rows).mark_rule(strokeDash=[4, 4], color=GREY).encode(x=alt.datum(0))] if zero else []
     return alt.layer(line, point, text, *middle).properties(height=_height(len(rows)))

@@ -145,7 +145,7 @@ def asked_length(triple: Triple, name: str) -> str:
 def _show_reasons(found: Sequence[Flag]) -> None:
     for flag in found:
         icon, colour = ("error", "red") if flag.weight >= STRONG else ("warning", "orange")
-        st.markdown(f":{colour}[:material/{icon}:] {plain(flag.message)}")
+        st.markdown(f":small[:{colour}[:material/{icon}:] {plain(flag.message)}]")
 
 
 def show_history(log: Sequence[Decision]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -13,7 +14,7 @@ from pathlib import Path
 
 import httpx
 import psutil
-from playwright.sync_api import Browser, BrowserContext, Page, Playwright, Request
+from playwright.sync_api import Browser, BrowserContext, Locator, Page, Playwright, Request, expect
 
 from core.settings import PROJECT_FOLDER
 from tests.journeys.chromium import find_chromium
@@ -120,3 +121,44 @@ class Visitor:
         ).first.inner_text()
         assert self.foreign_requests == []
         assert self.console_errors == []
+
+    # ---- what a hand does; keys are those of the widgets
+
+    def widget(self, key: str) -> Locator:
+        """The widget with this key."""
+        return self.page.locator(f".st-key-{re.sub(r'[^a-zA-Z0-9_-]', '-', key)}").first
+
+    def press(self, key: str, *, timeout_seconds: float = 60) -> None:
+        """Click a button once it can be clicked, and wait for what comes of it."""
+        button = self.widget(key).locator("button").first
+        expect(button).to_be_enabled(timeout=timeout_seconds * 1000)
+        button.click()
+        self.settled()
+
+    def write(self, key: str, text: str) -> None:
+        """Put text into a field and leave it."""
+        field = self.widget(key).locator("input, textarea").first
+        field.fill(text)
+        field.press("Tab")
+        self.settled()
+
+    def choose(self, key: str, option: str) -> None:
+        """Pick an option of a select box by its text."""
+        self.widget(key).locator("[data-baseweb=select], input").first.click()
+        self.page.get_by_role("option", name=option, exact=False).first.click()
+        self.settled()
+
+    def segment(self, key: str, label: str) -> None:
+        """Pick one of a row of choices."""
+        self.widget(key).get_by_role("radio", name=label).or_(self.widget(key).get_by_role("button", name=label)).first.click()
+        self.settled()
+
+    def type_key(self, key: str) -> None:
+        """Press a key of the keyboard with no field in focus."""
+        self.page.keyboard.press(key)
+        self.page.wait_for_timeout(150)
+        self.settled()
+
+    def sees(self, text: str, *, timeout_seconds: float = 60) -> None:
+        """Wait until the page shows a text."""
+        expect(self.page.get_by_text(text).first).to_be_visible(timeout=timeout_seconds * 1000)

@@ -29,4 +29,4 @@ def test_counts_are_added_up_and_name_the_work_that_waits() -> None:
     assert strip["Triples"][0] == 13
     assert strip["Reviewed"] == (6, "Review 7 triples")
     assert strip["Tasks"] == (3, "Judge the proposed tasks")
-    assert strip["Runs"] == (2, "Train on the newest version")
+    assert strip["Runs"] == (2, "Train a model")

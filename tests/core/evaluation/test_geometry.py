@@ -9,7 +9,10 @@ AXES = np.eye(4, dtype=np.float32)
 
 
 def test_perpendicular_documents():
-    """All pairs have cosine 0 and squared distance 2: anisotropy 0, uniformity log(exp(-4)) = -4; queries on their positives: alignment 0."""
+    """All pairs have cosine 0 and squared distance 2: anisotropy 0, uniformity -4.
+
+    Queries lie on their positives: alignment 0.
+    """
     found = geometry_of(AXES, AXES, AXES)
     assert (found.alignment, found.uniformity, found.anisotropy, found.pairs) == pytest.approx((0, -4, 0, 6))
 

@@ -43,8 +43,9 @@ def test_a_key_in_the_wrong_field_is_not_stored(workbench: Workbench):
 
 def test_a_connection_test_says_what_the_endpoint_supports(workbench: Workbench):
     def answer(body, n):
-        kind = body.get("response_format", {}).get("type")
-        return Answer(400, {"error": {"message": "json_schema is not supported"}}) if kind == "json_schema" else completion('{"word": "ready"}')
+        if body.get("response_format", {}).get("type") == "json_schema":
+            return Answer(400, {"error": {"message": "json_schema is not supported"}})
+        return completion('{"word": "ready"}')
 
     with serving(answer) as server:
         report = workbench.endpoints.test(workbench.endpoints.save(VALUES | {"base_url": server.url}))

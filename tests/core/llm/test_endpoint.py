@@ -52,7 +52,8 @@ def test_429_waits_as_long_as_the_endpoint_asks_and_tries_again():
 
 
 def test_429_for_an_empty_account_is_not_repeated():
-    with serving(lambda body, n: Answer(429, {"error": {"message": "insufficient_quota: pay first"}})) as server, pytest.raises(RateLimited):
+    empty = Answer(429, {"error": {"message": "insufficient_quota: pay first"}})
+    with serving(lambda body, n: empty) as server, pytest.raises(RateLimited):
         ask(server.url)
     assert len(server.bodies) == 1
 
@@ -112,16 +113,16 @@ def test_max_tokens_seed_and_temperature_are_left_out_where_they_are_refused():
 
 
 def test_a_bad_request_about_something_else_is_rejected_at_once():
-    with serving(lambda body, n: Answer(400, {"error": {"message": "the content policy forbids this"}})) as server:
-        with pytest.raises(EndpointRejected, match="content policy"):
-            ask(server.url)
+    forbidden = Answer(400, {"error": {"message": "the content policy forbids this"}})
+    with serving(lambda body, n: forbidden) as server, pytest.raises(EndpointRejected, match="content policy"):
+        ask(server.url)
     assert len(server.bodies) == 1
 
 
 def test_a_web_page_is_not_taken_for_a_reply():
-    with serving(lambda body, n: Answer(200, "<html>welcome</html>", {"content-type": "text/html"})) as server:
-        with pytest.raises(EndpointRejected, match="not an OpenAI-compatible reply"):
-            ask(server.url)
+    page = Answer(200, "<html>welcome</html>", {"content-type": "text/html"})
+    with serving(lambda body, n: page) as server, pytest.raises(EndpointRejected, match="not an OpenAI-compatible reply"):
+        ask(server.url)
 
 
 def test_the_models_of_an_endpoint_are_listed():

@@ -33,8 +33,8 @@ def test_the_key_covers_everything_that_can_change_the_reply_and_nothing_else():
     base = request()
     assert base.key == request().key
     for fields in (
-        {"base_url": "http://b/v1"}, {"model": "n"}, {"messages": ({"role": "user", "content": "x"},)}, {"parameters": {"temperature": 0.5}},
-        {"schema": None}, {"replicate": 1},
+        {"base_url": "http://b/v1"}, {"model": "n"}, {"messages": ({"role": "user", "content": "x"},)},
+        {"parameters": {"temperature": 0.5}}, {"schema": None}, {"replicate": 1},
     ):  # fmt: skip
         assert replace(base, **fields).key != base.key
     for fields in ({"slots": {}}, {"language": "Thai"}, {"task_id": "t"}, {"prompt_version_id": "v"}):

@@ -1,0 +1,111 @@
+"""Curves and tables of training runs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import altair as alt
+import pandas as pd
+
+BLUE, GREY = "#4C8BF5", "#8A8F98"  # readable on white and on black
+HEIGHT = 190
+CURVES = {  # field -> title with unit, number format
+    "loss": ("Loss (nats)", ".3f"),
+    "accuracy": ("In-batch accuracy (share of queries)", ".0%"),
+    "gradient_norm": ("Gradient norm, before clipping", ".2f"),
+    "learning_rate": ("Learning rate", ".1e"),
+}
+DASHES = [[1, 0], [6, 3], [2, 2], [8, 3, 2, 3]]  # runs differ by dash as well as by colour
+Event = Mapping[str, Any]
+
+
+def step_table(events: Sequence[Event]) -> pd.DataFrame:
+    """One row a step; a step done again after a kill counts once, as it was done last."""
+    rows = pd.DataFrame([dict(e) for e in events if e["kind"] == "step"])
+    return rows.drop_duplicates("step", keep="last").sort_values("step") if len(rows) else rows
+
+
+def curve(rows: pd.DataFrame, field: str) -> alt.LayerChart:
+    """One measure over the steps; the loss with the line where a model that knows nothing stands."""
+    title, number = CURVES[field]
+    x = alt.X("step:Q", title="step", axis=alt.Axis(tickMinStep=1, format="d"), scale=alt.Scale(nice=False))
+    y = alt.Y(f"{field}:Q", title=None, axis=alt.Axis(format=number), scale=alt.Scale(zero=field != "learning_rate"))
+    tooltip = [alt.Tooltip("step:Q"), alt.Tooltip(f"{field}:Q", format=number, title=title)]
+    layers = [alt.Chart(rows).mark_line(color=BLUE, point=len(rows) < 40).encode(x=x, y=y, tooltip=tooltip)]
+    if field == "loss":
+        chance = alt.Chart(rows).encode(x=x, y=alt.Y("chance_loss:Q"))
+        known = [alt.Tooltip("chance_loss:Q", format=".3f", title="chance")]
+        layers.append(chance.mark_line(color=GREY, strokeDash=[4, 4]).encode(tooltip=known))
+    return alt.layer(*layers).properties(height=HEIGHT, title=alt.TitleParams(title, fontSize=13, anchor="start"))
+
+
+def overlay(tables: Mapping[str, pd.DataFrame], field: str) -> alt.Chart:
+    """The same measure of several runs."""
+    title, number = CURVES[field]
+    rows = pd.concat([table.assign(run=name) for name, table in tables.items()])
+    legend = alt.Legend(orient="bottom", title=None, labelLimit=420, columns=1)
+    return (
+        alt.Chart(rows)
+        .mark_line()
+        .encode(
+            x=alt.X("step:Q", title="step", axis=alt.Axis(tickMinStep=1, format="d")),
+            y=alt.Y(f"{field}:Q", title=None, axis=alt.Axis(format=number)),
+            color=alt.Color("run:N", legend=legend),
+            strokeDash=alt.StrokeDash("run:N", scale=alt.Scale(range=DASHES), legend=legend),
+            tooltip=["run:N", "step:Q", alt.Tooltip(f"{field}:Q", format=number)],
+        )
+        .properties(height=HEIGHT + 90, title=alt.TitleParams(title, fontSize=13, anchor="start"))
+    )
+
+
+def probe_table(events: Sequence[Event]) -> pd.DataFrame:
+    """One row a probe query: its text and the rank of its positive at each look, 1 = first."""
+    looks = {e["step"]: e for e in events if e["kind"] == "probe"}
+    if not looks:
+        return pd.DataFrame()
+    newest = looks[max(looks)]
+    table = pd.DataFrame({"Query": [text.replace("\n", " ") for text in newest["queries"]]})
+    for step in sorted(looks):
+        table[f"step {step}"] = looks[step]["ranks"]
+    return table
+
+
+def probe_chart(events: Sequence[Event]) -> alt.Chart:
+    """Mean reciprocal rank of the probe queries over the steps."""
+    looks = {e["step"]: e["mean_reciprocal_rank"] for e in events if e["kind"] == "probe"}
+    rows = pd.DataFrame({"step": list(looks), "mrr": list(looks.values())})
+    return (
+        alt.Chart(rows)
+        .mark_line(color=BLUE, point=True)
+        .encode(
+            x=alt.X("step:Q", title="step", axis=alt.Axis(tickMinStep=1, format="d")),
+            y=alt.Y("mrr:Q", title=None, scale=alt.Scale(domain=[0, 1])),
+            tooltip=["step:Q", alt.Tooltip("mrr:Q", format=".3f", title="mean reciprocal rank")],
+        )
+        .properties(height=HEIGHT, title=alt.TitleParams("Probe queries: mean reciprocal rank", fontSize=13, anchor="start"))
+    )
+
+
+def plan_differences(plans: Mapping[str, Mapping[str, Any]]) -> pd.DataFrame:
+    """One row a field in which the plans differ, one column a run."""
+    fields = list(dict.fromkeys(field for plan in plans.values() for field in plan))
+    rows = [
+        {"Field": field} | {name: _shown(plan.get(field)) for name, plan in plans.items()}
+        for field in fields
+        if len({_shown(plan.get(field)) for plan in plans.values()}) > 1
+    ]
+    return pd.DataFrame(rows)
+
+
+def _shown(value: Any) -> str:
+    return ", ".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
+
+
+def duration(seconds: float | None) -> str:
+    """Seconds as people say them."""
+    if seconds is None:
+        return "unknown"
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.1f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"

@@ -1,0 +1,119 @@
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from core.domain.jobs import Failure, Job, JobKind, JobState
+from core.domain.plans import TrainingPlan
+from core.jobs.events import EventWriter
+from core.settings import PROJECT_FOLDER
+from core.storage.artifacts import write_json
+from core.storage.database import now
+from tests.pages.finished_jobs import add_version
+
+
+@pytest.fixture
+def page(workspace):
+    at = AppTest.from_file(str(PROJECT_FOLDER / "pages" / "shell.py"), default_timeout=20)
+    return at.switch_page(str(PROJECT_FOLDER / "pages" / "train.py"))
+
+
+def words(at: AppTest) -> str:
+    return "\n".join(str(element.value) for kind in (at.markdown, at.text, at.caption, at.error) for element in kind)
+
+
+def add_run(workbench, job_id: str, plan: TrainingPlan, *, steps: int, failure: Failure | None = None) -> Job:
+    """A run that is over, with the events a real one leaves."""
+    folder = workbench.settings.jobs_folder / job_id
+    values = plan.model_dump(mode="json")
+    job = Job(job_id, JobKind.TRAIN, "Train a model", JobState.DONE, values, "h", folder, created_at=now())
+    workbench._job_store.add(replace(job, state=JobState.RUNNING))
+    folder.mkdir(parents=True)
+    events = EventWriter(folder / "events.jsonl")
+    parity = {"eos_last_on_both_sides": True, "no_chat_template": True, "within_length": True, "texts_checked": 8, "adapted_modules": 14}
+    events.write("parity", **parity, trainable_parameters=100, all_parameters=1000, precision="bfloat16", device="cpu")
+    probe = {"queries": ["<b>one</b>", "two"], "documents": 12, "held_out": True}
+    events.write("probe", step=0, ranks=[9, 4], mean_reciprocal_rank=0.18, **probe)
+    for step in range(1, steps + 1):
+        events.write(
+            "step", step=step, steps=plan.steps, epoch=1, loss=3.0 / step, chance_loss=3.1, accuracy=0.5, gradient_norm=1.0,
+            learning_rate=1e-3, seconds=1.5, triples_per_second=10.7, tokens_per_second=800.0, memory_bytes=2e9, eta_seconds=0.0,
+        )  # fmt: skip
+    events.write("probe", step=steps, ranks=[1, 2], mean_reciprocal_rank=0.75, **probe)
+    ending = {"failure": {"code": failure.code, "message": failure.message, "hint": failure.hint}} if failure else {"result": {"steps": steps}}
+    write_json(folder / "result.json", {"state": "failed" if failure else "done", **ending})
+    return job
+
+
+def test_without_a_version_the_page_says_what_to_do(page):
+    page.run()
+    assert not page.exception
+    assert "freeze a version" in words(page)
+
+
+def test_the_form_is_a_preset_and_tells_what_will_be_trained(page, workbench):
+    add_version(workbench)
+    page.run()
+    assert not page.exception
+    assert page.metric[0].value == "6"
+    page.selectbox(key="train-preset").set_value("the paper").run()
+    assert page.number_input(key="train-batch_size").value == 2048
+    assert page.text_input(key="train-base_model").value == "mistralai/Mistral-7B-v0.1"
+    assert any("cut to 6" in warning.value for warning in page.warning)
+
+
+def test_a_plan_that_cannot_work_is_refused_on_the_page(page, workbench):
+    add_version(workbench)
+    page.run()
+    page.text_input(key="train-base_model").set_value("/no/such/folder").run()
+    page.button(key="train-start").click().run()
+    assert not page.exception
+    assert "There is no folder" in words(page).replace("\\", "")
+    assert workbench.training.runs() == []
+
+
+def test_groups_that_hold_nothing_are_told(page, workbench):
+    add_version(workbench)
+    page.run()
+    page.button_group(key="train-groups").set_value(["sts"]).run()
+    assert not page.exception
+    assert "0 training triples" in words(page)
+
+
+def test_a_run_is_shown_with_curves_probes_and_checks(page, workbench):
+    version = add_version(workbench)
+    add_run(workbench, "train-aaaaaa", workbench.training.preset(dataset_version_id=version.id), steps=5)
+    page.run()
+    assert not page.exception
+    assert len(page.get("vega_lite_chart")) == 5
+    assert list(page.dataframe[0].value["step 5"]) == [1, 2]
+    assert "no chat template around the text" in words(page)
+    assert page.metric[0].value == "0.600"
+
+
+def test_a_failed_run_says_why_and_can_be_resumed_or_cloned(page, workbench):
+    version = add_version(workbench)
+    plan = workbench.training.preset(dataset_version_id=version.id).model_copy(update={"steps": 33, "seed": 5})
+    add_run(workbench, "train-bbbbbb", plan, steps=2, failure=Failure("out_of_memory", "The process ran out of memory.", "Use a smaller batch."))
+    page.run()
+    assert not page.exception
+    assert "Use a smaller batch" in words(page)
+    assert page.button(key="train-resume")
+    page.button(key="train-clone").click().run()
+    assert not page.exception
+    assert page.number_input(key="train-steps").value == 33
+    assert page.number_input(key="train-seed").value == 5
+
+
+def test_two_runs_are_compared_by_curves_and_plans(page, workbench):
+    version = add_version(workbench)
+    plan = workbench.training.preset(dataset_version_id=version.id)
+    add_run(workbench, "train-cccccc", plan, steps=4)
+    add_run(workbench, "train-dddddd", plan.model_copy(update={"temperature": 0.1}), steps=4)
+    page.run()
+    page.button_group(key="train-view").set_value("Compare").run()
+    assert not page.exception
+    assert len(page.get("vega_lite_chart")) == 2
+    assert list(page.dataframe[0].value["Field"]) == ["temperature"]
