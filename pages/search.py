@@ -3,45 +3,33 @@
 from __future__ import annotations
 
 import functools
-from dataclasses import dataclass, replace
-from pathlib import Path
+from dataclasses import replace
 
 import streamlit as st
 
-from core.domain.jobs import JobState
-from core.domain.ranking import Corpus, Hit, Ranking
+from core.domain.ranking import Corpus, Ranking
 from core.errors import WorkbenchError
 from core.workbench import Workbench
+from pages.ui.hit_dialog import Asked, open_hit
+from pages.ui.index_state import index_missing, wait_for_service
 from pages.ui.problems import problems_shown, show_problem
-from pages.ui.ranking_view import Judged, show_histogram, show_hits, show_judged, show_times, snippet
+from pages.ui.ranking_view import Judged, show_histogram, show_hits, show_judged, show_times
+from pages.ui.search_sources import corpus_upload, heldout_picker, upload_report
 from pages.ui.session import open_workbench
-from pages.ui.widgets import job_badge, plain, show_empty_state, show_text
+from pages.ui.widgets import plain, show_empty_state
 
-FOLDER = Path(__file__).parent
 MOST_SYSTEMS = 4
 NO_TASK = "No instruction"
 GENERAL_TASK = "Given a question, retrieve passages that answer it."
-EXAMPLES = {
-    "demo": ["how do I join two paths", "run a function later without blocking", "why is my list shared between calls", "读取文本文件的每一行"],
+EXAMPLES = {  # by corpus id
+    "demo": [
+        "how do I join two paths",
+        "run a function later without blocking",
+        "why is my list shared between calls",
+        "读取文本文件的每一行",
+    ],
 }
 Answers = dict[str, Ranking | WorkbenchError]
-
-
-@dataclass(frozen=True, slots=True)
-class Asked:
-    """One search: what was asked of which systems; `ready` are those that have an index."""
-
-    corpus: Corpus
-    systems: tuple[str, ...]
-    ready: tuple[str, ...]
-    query: str
-    task: str | None
-    k: int
-
-
-def page_file(name: str) -> str:
-    """Path of a page as st.page_link wants it."""
-    return str(FOLDER / f"{name}.py")
 
 
 def corpus_label(corpora: dict[str, Corpus], corpus_id: str) -> str:
@@ -53,16 +41,6 @@ def corpus_label(corpora: dict[str, Corpus], corpus_id: str) -> str:
 def set_query(text: str) -> None:
     """Put a query into the search box (a callback, so that it runs before the box is drawn)."""
     st.session_state["search_q"] = text
-
-
-def choose_heldout(corpus_id: str) -> None:
-    """Search with the held-out example that was picked, in its own version's documents and with its own task."""
-    example = st.session_state.get("search-heldout-example")
-    if example is not None:
-        st.session_state["search_in"] = corpus_id
-        st.session_state["search_task"] = example.task
-        st.session_state["search_q"] = example.texts.query
-        st.session_state["search-heldout"] = False
 
 
 def controls(workbench: Workbench, corpora: dict[str, Corpus]) -> tuple[str, list[str], str | None, int]:
@@ -100,118 +78,6 @@ def controls(workbench: Workbench, corpora: dict[str, Corpus]) -> tuple[str, lis
     return corpus_id, systems, None if task in (None, NO_TASK) else task, k
 
 
-def heldout_picker(workbench: Workbench) -> None:
-    """Pick a held-out query: its answer and hard negative are known, so ranks and scores can be shown."""
-    versions = workbench.corpora.versions()
-    # Read only while open, and closed by `choose_heldout`: its state lives under its key.
-    with st.popover("Try a held-out query", icon=":material/target:", key="search-heldout", on_change="rerun") as picker:
-        if not picker.open:
-            return
-        if not versions:
-            show_empty_state("No dataset version is frozen yet.", page=page_file("dataset"), action="Freeze one on the Dataset page")
-            return
-        version = st.selectbox("Dataset version", versions, format_func=lambda v: v.name, key="search-heldout-version", width=560)
-        examples = workbench.search.heldout(version.id)
-        if not examples:
-            st.caption("This version holds nothing out. Freeze one with a held-out share on the Dataset page.")
-            return
-        st.selectbox(
-            f"Query ({len(examples)} held out, never trained on)",
-            examples,
-            format_func=lambda e: f"{snippet(e.texts.query, width=64)} ({e.group.value}, {e.language})",
-            width=560,
-            index=None,
-            placeholder="Choose a query",
-            key="search-heldout-example",
-            on_change=choose_heldout,
-            args=(f"version:{version.id}",),
-        )
-
-
-def corpus_upload(workbench: Workbench) -> None:
-    """Bring documents of one's own."""
-    with st.popover("Bring documents", icon=":material/upload_file:", key="search-upload"):
-        st.caption("Plain text is cut into passages. CSV, TSV and JSON lines need a `text` column; `_id` and `title` are optional. A BEIR folder as zip works too.")
-        file = st.file_uploader("File (UTF-8)", type=["txt", "md", "csv", "tsv", "jsonl", "ndjson", "zip"], key="search-upload-file")
-        name = st.text_input("Name of the corpus", key="search-upload-name", value=Path(file.name).stem if file else "")
-        replace = st.checkbox("Replace the corpus of this name", key="search-upload-replace")
-        if st.button("Import", key="search-upload-go", type="primary", disabled=not (file and name.strip())):
-            with problems_shown():
-                report = workbench.corpora.import_upload(name, file.name, file.getvalue(), replace=replace)
-                st.session_state["search-upload-report"] = report
-                st.session_state["search-next-corpus"] = report.corpus.id
-                st.rerun()
-
-
-def upload_report() -> None:
-    """What the last import kept and what it left out, with lines."""
-    report = st.session_state.get("search-upload-report")
-    if report is None:
-        return
-    left_out = f"; {len(report.bad):,} bad rows were left out" if report.bad else ""
-    repeated = f"; {report.duplicates:,} repeated a text" if report.duplicates else ""
-    with st.container(border=True, key="search-import-report"):
-        st.markdown(f":material/check: Imported **{plain(report.corpus.name)}**: {report.corpus.documents:,} documents{left_out}{repeated}.")
-        if report.bad:
-            rows = [{"line": row.line, "reason": row.reason} for row in report.bad[:500]]
-            st.dataframe(rows, key="search-bad-rows", height=160, hide_index=True, width="stretch")
-        if st.button("Close", key="search-import-close", type="tertiary"):
-            del st.session_state["search-upload-report"]
-            st.rerun()
-
-
-@st.fragment(run_every=1)
-def wait_for_service() -> None:
-    """The model service starts in its own process; this looks for it every second."""
-    workbench = open_workbench()
-    with problems_shown():
-        if workbench.service.ready():
-            st.rerun()
-        workbench.service.ensure_started(wait_seconds=0)
-        with st.status("Starting the model service …"):
-            st.caption("It keeps the models in memory for everyone on this machine. The first start takes a few seconds.")
-
-
-@st.fragment(run_every=1)
-def watch_index(corpus_id: str, system: str) -> None:
-    """Progress of an index job; the page is drawn again when it is over."""
-    workbench = open_workbench()
-    standing = workbench.search.standing(corpus_id, system)
-    job = standing.job
-    if job is None or not job.state.active:
-        st.rerun()
-        return
-    events, _ = workbench.jobs.events(job.id)
-    last = next((e for e in reversed(events) if e["kind"] == "progress"), None)
-    done, total = (last["done"], max(1, last["total"])) if last else (0, 1)
-    note = f"{last['done']:,} of {last['total']:,} {last['unit']} · {last['note']}" if last else "starting the job …"
-    st.progress(min(1.0, done / total), text=note)
-    if job.state is not JobState.STOPPING and st.button("Stop", key=f"search-stop-{system}", icon=":material/stop:"):
-        with problems_shown():
-            workbench.jobs.stop(job.id)
-
-
-def index_missing(workbench: Workbench, corpus: Corpus, system: str) -> None:
-    """Why this column is empty, and the button that mends it."""
-    standing = workbench.search.standing(corpus.id, system)
-    if standing.state.value == "building":
-        st.markdown(":material/hourglass: Building this index …")
-        watch_index(corpus.id, system)
-        return
-    if standing.state.value == "stale":
-        st.warning("The documents changed since this index was built.", icon=":material/history:")
-    elif standing.job is not None:
-        job_badge(standing.job)
-        failure = standing.job.failure
-        st.markdown(plain(failure.message) if failure else "The last index job was stopped; what it encoded is kept.")
-    else:
-        st.markdown(f":material/inbox: No index of these {corpus.documents:,} documents yet.")
-    if st.button("Build index", key=f"search-build-{system}", type="primary", icon=":material/database:"):
-        with problems_shown():
-            workbench.search.start_index(corpus.id, system)
-            st.rerun()
-
-
 def judged_of(workbench: Workbench, corpus_id: str, query: str) -> Judged:
     """What the dataset version behind the corpus knows of this query."""
     known = workbench.search.judgement(corpus_id, query)
@@ -237,49 +103,6 @@ def ask(workbench: Workbench, asked: Asked, judged: Judged) -> Answers:
         told = again[first.system]
         answers[first.system] = replace(first, ranks_of=told.ranks_of, similarities_of=told.similarities_of)
     return answers
-
-
-@st.dialog("Document", width="medium")
-def open_hit(asked: Asked, system: str, hit: Hit) -> None:
-    """The whole document, its rank in every column, and where the answer comes from."""
-    workbench = open_workbench()
-    labels = dict(workbench.systems.names(lexical=True))
-    if hit.document.title:
-        st.markdown(f"**{plain(hit.document.title)}**")
-    show_text(hit.document.text, key="search-document-text")
-    st.divider()
-    with problems_shown():
-        again = workbench.search.search(asked.corpus.id, asked.ready, asked.query, asked.task, 1, ask_ranks_of=[hit.document.id])
-        for name, ranking in again.items():
-            rank, similarity = ranking.ranks_of[hit.document.id], ranking.similarities_of[hit.document.id]
-            st.markdown(f"{plain(labels.get(name, name))}: rank **{rank:,}** of {ranking.corpus_size:,} ({similarity:.3f})")
-        st.divider()
-        show_lineage(workbench, asked.corpus, system, hit)
-
-
-def show_lineage(workbench: Workbench, corpus: Corpus, system: str, hit: Hit) -> None:
-    """hit -> index -> job -> run -> dataset version, with a link to each that has a page."""
-    st.markdown(":material/account_tree: **Where this hit comes from**")
-    st.caption(f"document {hit.document.id} of {plain(corpus.name)}: {plain(corpus.source)}")
-    lineage = workbench.search.lineage(corpus.id, system)
-    if lineage is None:
-        st.caption("BM25 counts words; no model and no training are behind it.")
-        return
-    facts = lineage.facts
-    st.markdown(
-        f":material/database: Index of {facts.documents:,} documents, {facts.dimensions} dimensions, built {facts.built_at[:16].replace('T', ' ')} UTC "
-        f"in {facts.seconds:.0f} s by job `{facts.job_id}`  \nencoder fingerprint `{facts.fingerprint}`, base {plain(str(facts.encoder.get('base')))}"
-    )
-    if lineage.run is None:
-        st.caption("The model behind it was not trained here.")
-        return
-    st.page_link(page_file("train"), label=f"Training run {lineage.run.id}: {lineage.run.title}", icon=":material/model_training:")
-    if lineage.version is not None:
-        st.page_link(
-            page_file("dataset"),
-            label=f"Dataset version {lineage.version.name} ({lineage.version.train_count:,} training examples)",
-            icon=":material/dataset:",
-        )
 
 
 def show_columns(workbench: Workbench, asked: Asked, answers: Answers, judged: Judged) -> None:
@@ -355,7 +178,13 @@ def search_panel(corpus_id: str, systems: list[str], task: str | None, k: int) -
     """The search box and its answer: searched while one types, without drawing the rest of the page again."""
     workbench = open_workbench()
     query = st.text_input(
-        "Query", key="search_q", type="search", live="350ms", bind="query-params", placeholder="Search as you type", label_visibility="collapsed"
+        "Query",
+        key="search_q",
+        type="search",
+        live="350ms",
+        bind="query-params",
+        placeholder="Search as you type",
+        label_visibility="collapsed",
     )
     with problems_shown():
         corpus = workbench.corpora.get(corpus_id)
@@ -395,7 +224,9 @@ def show_page() -> None:
             wait_for_service()
             return
         search_panel(corpus_id, systems, task, k)
-        st.caption(":material/link: The address of this page holds query, documents, systems and instruction: copy it to show the same view.")
+        st.caption(
+            ":material/link: The address of this page holds query, documents, systems and instruction: copy it to show the same view."
+        )
 
 
 show_page()

@@ -20,13 +20,13 @@ Found = Mapping[str, SystemScores]
 
 
 def pairs_to_compare(systems: Sequence[str]) -> list[tuple[str, str]]:
-    """Every pair once, tuned runs first, so that a difference above 0 speaks for what training did."""
+    """Every pair once: against raw first, and tuned runs on the left, so that a difference above 0 speaks for what training did."""
 
     def place(name: str) -> int:
         return 0 if name.startswith("run:") else ORDER.index(name) if name in ORDER else 1
 
     ranked = sorted(systems, key=place)
-    return [(system, against) for i, against in enumerate(ranked) for system in ranked[:i]]
+    return [(system, ranked[i]) for i in reversed(range(len(ranked))) for system in ranked[:i]]
 
 
 def summarise(found: Found, *, samples: int, seed: int) -> dict[str, dict[str, Any]]:

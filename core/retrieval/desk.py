@@ -25,7 +25,6 @@ from core.retrieval.shelf import IndexShelf
 from core.retrieval.systems import BM25, RUN_PREFIX, SystemCatalogue
 from core.settings import Settings
 
-
 VERSIONS_READ = 3  # for the instructions a searcher is offered
 
 

@@ -38,6 +38,7 @@ COLOURS = {
     **NUMERIC,
 }
 TEXT_SHOWN = 90
+MANY = 3000  # points
 NEVER = 1_000_000_000  # points
 TOP = 44  # pixels above the panes, for titles and tools
 LINK_COLOURS = {"positive": "#3FA66B", "negative": "#C8502D"}
@@ -82,6 +83,7 @@ def map_option(table: pd.DataFrame, colour: str, titles: Sequence[str], marked: 
                 "encode": {"x": x, "y": y, "tooltip": ["text", "kind", shown[-1]]},
                 "symbolSize": _symbol_size(len(frame)),
                 "itemStyle": {"opacity": 0.8},
+                "emphasis": {"disabled": len(frame) > MANY},  # else every hover paints all points again
                 "progressive": 0,  # drawn in one go and on one layer:
                 "progressiveThreshold": NEVER,  # in pieces, titles and legends vanish at the first brush
             }
@@ -110,7 +112,7 @@ def map_option(table: pd.DataFrame, colour: str, titles: Sequence[str], marked: 
         },
         "visualMap": [_shape_map(frame, shown.index("kind"), panes, room), legend],  # the later one's colours hold
         "series": series,
-        "animation": len(frame) <= 3000,
+        "animation": len(frame) <= MANY,
         "hoverLayerThreshold": NEVER,
     }
 
@@ -227,4 +229,4 @@ def _axis(pane: int) -> dict[str, Any]:
 
 
 def _symbol_size(points: int) -> int:
-    return 9 if points <= 500 else 7 if points <= 3000 else 4
+    return 9 if points <= 500 else 7 if points <= MANY else 4

@@ -66,18 +66,20 @@ def breakdown_chart(report: Report, key: str, metric: str) -> alt.LayerChart:
             for s in report["systems"]
         ]
     )
-    order = list(dict.fromkeys(rows["Part"]))
+    order, systems = list(dict.fromkeys(rows["Part"])), list(dict.fromkeys(rows["System"]))
     y = alt.Y("Part:N", sort=order, title=None, axis=alt.Axis(labelLimit=260))
     base = alt.Chart(rows).encode(
-        y=y, yOffset=alt.YOffset("System:N"), color=alt.Color("System:N", legend=alt.Legend(orient="top", title=None))
+        y=y,
+        yOffset=alt.YOffset("System:N", sort=systems),
+        color=alt.Color("System:N", sort=systems, legend=alt.Legend(orient="top", title=None)),
     )
     line = base.mark_rule(strokeWidth=2.5).encode(
         x=alt.X("low:Q", scale=alt.Scale(domain=[0, 1]), title=f"{METRIC_NAMES[metric]}, mean and 95 % interval"), x2="high:Q"
     )
     point = base.mark_point(filled=True, size=70, opacity=1).encode(
-        x="mean:Q", shape=alt.Shape("System:N", legend=alt.Legend(orient="top", title=None)), tooltip=_tooltip()
+        x="mean:Q", shape=alt.Shape("System:N", sort=systems, legend=alt.Legend(orient="top", title=None)), tooltip=_tooltip()
     )
-    return alt.layer(line, point).properties(height=max(90, 24 * len(rows) + 20))
+    return alt.layer(line, point).properties(height=24 * len(rows) + 120)
 
 
 def comparison_table(report: Report, metric: str) -> pd.DataFrame:

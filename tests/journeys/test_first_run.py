@@ -49,7 +49,7 @@ def get_tasks(me: Visitor, workbench: Workbench) -> None:
     me.picture("02-tasks")
     proposed = workbench.tasks.list(state=TaskState.PROPOSED)
     assert proposed
-    me.page.locator(".st-key-tasks-table canvas").first.click(position={"x": 18, "y": 52})
+    me.page.locator(".st-key-tasks-table canvas").first.click(position={"x": 18, "y": 52}, force=True)
     me.settled()
     me.press("accept-tasks")
     assert len(workbench.tasks.list(state=TaskState.PROPOSED)) == len(proposed) - 1
@@ -62,7 +62,7 @@ def generate_triples(me: Visitor, workbench: Workbench) -> list[str]:
         me.write(f"count-{group}", "2" if group == "sts" else "0")
     me.press("start-generation")
     result = finished(workbench, JobKind.GENERATE)
-    assert (result["sent"], result["parsed"], result["failed"]) == (2, 2, {})
+    assert (result["sent"], result["parsed"], result["failed"]) == (2, 2, 0)
     me.picture("03-generate")
     return [r.id for r in workbench.dataset.search(limit=500) if r.triple.source == "generated"]
 
@@ -103,10 +103,10 @@ def freeze(me: Visitor, workbench: Workbench) -> str:
 
 def train(me: Visitor, workbench: Workbench) -> str:
     me.open("train")
-    me.write("train-batch-size", "12")
-    me.write("train-max-length", "32")
+    me.write("train-batch_size", "12")
+    me.write("train-max_length", "32")
     me.write("train-steps", "6")
-    me.press("start-training")
+    me.press("train-start")
     me.picture("07-train-live")
     result = finished(workbench, JobKind.TRAIN)
     assert result["steps"] == 6

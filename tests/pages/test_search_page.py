@@ -56,7 +56,9 @@ def page(bench):
 def index_version(bench, spec: EncoderSpec, system: str) -> None:
     corpus, documents = bench.corpora.get("version:v1id"), bench.corpora.documents("version:v1id")
     vectors = WordEncoder(spec).encode([d.content for d in documents], role=Role.DOCUMENT)
-    facts = IndexFacts(corpus.id, corpus.content_hash, system, spec.fingerprint, spec.as_dict(), len(documents), WIDTH, built_at="2026-01-01T10:00")
+    facts = IndexFacts(
+        corpus.id, corpus.content_hash, system, spec.fingerprint, spec.as_dict(), len(documents), WIDTH, built_at="2026-01-01T10:00"
+    )
     VectorIndex.build([d.id for d in documents], vectors).save(IndexShelf(bench.settings).folder(corpus.id, spec), facts)
 
 

@@ -11,6 +11,7 @@ from core.domain.jobs import JobKind, JobState
 from core.domain.plans import EvaluationPlan
 from core.errors import BadPlan, NotFound, NothingToDo
 from core.evaluation.desk import EvaluationDesk
+from core.evaluation.findings import pairs_to_compare
 from tests.core.evaluation.boards import KnownSystems, KnownVersions, StillBoard, StillContext
 from tests.core.evaluation.examples import KnownEncoder, example
 
@@ -141,3 +142,9 @@ def test_only_finished_evaluations_are_listed(desk):
     assert [j.id for j in desk.reports()] == [job.id]
     with pytest.raises(NotFound):
         desk.report(desk.start(PLAN).id)
+
+
+def test_tuned_against_raw_comes_first_and_each_pair_once():
+    pairs = pairs_to_compare(["raw", "bm25", "run:a", "baseline"])
+    assert pairs[:3] == [("run:a", "raw"), ("baseline", "raw"), ("bm25", "raw")]
+    assert len(pairs) == len({frozenset(pair) for pair in pairs}) == 6

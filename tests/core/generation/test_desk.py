@@ -71,7 +71,7 @@ def test_the_same_plan_again_sends_nothing_and_k_more_examples_send_k(bench: Ben
     bench.generate(good(), make_plan(4))
     again, more = good(start=4), good(start=4)
     second = bench.generate(again, make_plan(4))
-    assert {k: second[k] for k in ("planned", "answered_before", "sent", "added")} == {"planned": 4, "answered_before": 4, "sent": 0, "added": 0}
+    assert (second["planned"], second["answered_before"], second["sent"], second["added"]) == (4, 4, 0, 0)
     assert bench.generate(more, make_plan(7))["sent"] == 3
     assert (len(again.requests), len(more.requests)) == (0, 3)
     assert bench.triples.count() == 7

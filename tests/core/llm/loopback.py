@@ -6,7 +6,7 @@ import json
 import socket
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
@@ -46,15 +46,19 @@ class Loopback:
 def serving(answer: Callable[[dict[str, Any], int], Answer]) -> Iterator[Loopback]:
     """Serve until the block ends. `answer(body, number)` is asked for each chat completion."""
     seen = Loopback()
+    counting = threading.Lock()
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
 
         def do_POST(self) -> None:
             body = json.loads(self.rfile.read(int(self.headers["content-length"])))
-            seen.bodies.append(body)
-            seen.keys.append(self.headers.get("authorization"))
-            self._send(answer(body, len(seen.bodies) - 1))
+            with counting:
+                number = len(seen.bodies)
+                seen.bodies.append(body)
+                seen.keys.append(self.headers.get("authorization"))
+            with suppress(BrokenPipeError):  # the asker was killed
+                self._send(answer(body, number))
 
         def do_GET(self) -> None:
             self._send(Answer(body={"object": "list", "data": [{"id": "loopback"}, {"id": "another"}]}))

@@ -20,9 +20,19 @@ from tests.core.retrieval.fakes import open_words
 
 VERSION = DatasetVersion("v1id", "first", "hash", 2, 1, {}, None, "2026-01-01T00:00:00.000+00:00")
 EXAMPLES = [
-    Example("t1", TaskGroup.SHORT_LONG, "Find advice.", Texts("yellow leaves", "too much water", "ginkgo in autumn"), "English", None, Split.TRAIN),
+    Example(
+        "t1",
+        TaskGroup.SHORT_LONG,
+        "Find advice.",
+        Texts("yellow leaves", "too much water", "ginkgo in autumn"),
+        "English",
+        None,
+        Split.TRAIN,
+    ),
     Example("t2", TaskGroup.SHORT_LONG, "Find advice.", Texts("dry soil", "water at dawn", "too much water"), "English", None, Split.TRAIN),
-    Example("t3", TaskGroup.SHORT_LONG, "Find cures.", Texts("white spots", "spray with soap", "a white rose"), "English", None, Split.HELDOUT),
+    Example(
+        "t3", TaskGroup.SHORT_LONG, "Find cures.", Texts("white spots", "spray with soap", "a white rose"), "English", None, Split.HELDOUT
+    ),
 ]
 
 

@@ -26,7 +26,9 @@ def test_demo_corpus_is_the_same_in_another_process():
         "from core.retrieval.demo_corpus import gather_demo_corpus as g; from core.domain.ranking import content_hash_of as h; "
         "import sys; print(h(g())); sys.exit(bool({'antigravity', 'this', 'turtle', 'tkinter', 'idlelib', 'torch'} & set(sys.modules)))"
     )
-    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True, env={"PYTHONHASHSEED": "7", "PYTHONPATH": "."})
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=True, env={"PYTHONHASHSEED": "7", "PYTHONPATH": "."}
+    )
     from core.domain.ranking import content_hash_of
 
     assert done.stdout.strip() == content_hash_of(gather_demo_corpus())
@@ -50,7 +52,17 @@ def test_version_documents_are_each_text_once(shelf):
 
 
 def test_bad_rows_are_reported_by_line_and_good_ones_kept(shelf):
-    rows = b'{"_id": "a", "text": "one"}\nnot json\n\n{"title": "no text"}\n{"_id": "a", "text": "two"}\n{"text": "one"}\n{"text": "three", "title": "T"}\n"four"\n'
+    lines = [
+        '{"_id": "a", "text": "one"}',
+        "not json",
+        "",
+        '{"title": "no text"}',
+        '{"_id": "a", "text": "two"}',
+        '{"text": "one"}',
+        '{"text": "three", "title": "T"}',
+        '"four"',
+    ]
+    rows = "\n".join(lines).encode()
     report = shelf.import_corpus("My docs", rows, "jsonl")
     assert [row.line for row in report.bad] == [2, 4, 5]
     assert report.duplicates == 1

@@ -4,8 +4,8 @@ from dataclasses import replace
 
 import pytest
 
-from core.domain.jobs import Job, JobKind, JobState
 from core.domain.dataset import Split
+from core.domain.jobs import Job, JobKind, JobState
 from core.domain.ranking import document_of
 from core.errors import NotFound, NothingToDo
 from core.retrieval.desk import IndexState, SearchDesk

@@ -57,7 +57,9 @@ def make_client(settings, tmp_path):
     clients = []
 
     def make() -> ModelService:
-        clients.append(ModelService(settings, command=[sys.executable, str(script), str(settings.workspace)], environment=lambda: environment))
+        clients.append(
+            ModelService(settings, command=[sys.executable, str(script), str(settings.workspace)], environment=lambda: environment)
+        )
         return clients[-1]
 
     yield make
