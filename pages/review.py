@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import streamlit as st
 
-from core.domain.filters import ReviewQueue, TripleFilter, TripleOrder
+from core.domain.filters import ReviewQueue, TripleOrder
 from core.domain.review import Action, RejectReason, TripleRecord
 from core.domain.triple import Verdict
 from core.workbench import Workbench
+from pages.ui.filter_options import filter_options
 from pages.ui.problems import problems_shown, show_problem
 from pages.ui.review_desk import (
     apply_to_alike,
@@ -22,8 +23,8 @@ from pages.ui.review_desk import (
     undo,
 )
 from pages.ui.session import open_workbench
-from pages.ui.triple_card import FIELDS, TITLES, changes_html, show_card, show_history, text_html
-from pages.ui.triple_scores import score_words, scores_now
+from pages.ui.triple_card import FIELDS, TITLES, changes_html, show_card, show_from_the_top, show_history, text_html, was_swapped
+from pages.ui.triple_scores import SCORING, score_words, scores_now
 from pages.ui.widgets import page_file, plain, show_empty_state, use_wide_page
 
 KEYS_HELP = """
@@ -41,9 +42,7 @@ A key does nothing while you type in a field.
 
 def show_filters(workbench: Workbench) -> None:
     """Order and filters; all of them in the address."""
-    waiting = TripleFilter(verdict=Verdict.PENDING)
-    counts = {column: workbench.review.counts_by(column, waiting) for column in ("group", "language", "topic", "flag_code", "source")}
-    tasks = {task.task_id: task.task for task in workbench.dataset.tasks(waiting)}
+    options = filter_options(workbench)
     with st.container(horizontal=True, vertical_alignment="center", key="review-filters"):
         st.text_input(
             "Find",
@@ -58,25 +57,24 @@ def show_filters(workbench: Workbench) -> None:
         orders = [order.value for order in TripleOrder]
         st.selectbox("Order", orders, key="order", label_visibility="collapsed", width=220, bind="query-params", on_change=forget_card)
         with st.popover("Filters" + _active_count(), icon=":material/filter_list:", key="filters"):
-            for key, label, column in (("group", "Groups", "group"), ("language", "Languages", "language")):
-                st.multiselect(label, list(counts[column]), key=key, bind="query-params", on_change=forget_card)
-            _choice("Task", "task", list(tasks), names=tasks)
-            _choice("Topic", "topic", [t for t in counts["topic"] if t])
-            _choice("Found by a check", "flag", list(counts["flag_code"]))
-            _choice("Source", "source", list(counts["source"]))
+            for key, label in (("group", "Groups"), ("language", "Languages")):
+                st.multiselect(label, list(options[key]), key=key, placeholder="all", bind="query-params", on_change=forget_card)
+            _choice("Task", "task", options["task"])
+            _choice("Topic", "topic", options["topic"])
+            _choice("Found by a check", "flag", options["flag_code"])
+            _choice("Source", "source", options["source"])
             st.toggle("Only what a person flagged", key="flagged", bind="query-params", on_change=forget_card)
         st.space("stretch")
         st.button("Keys", key="help", icon=":material/keyboard:", shortcut="H", on_click=show_keys, type="tertiary")
 
 
-def _choice(label: str, key: str, options: list[str], *, names: dict[str, str] | None = None) -> None:
-    shown = names or {}
+def _choice(label: str, key: str, options: dict[str, str]) -> None:
     st.selectbox(
         label,
-        options,
+        list(options),
         index=None,
         key=key,
-        format_func=lambda o: shown.get(o, o),
+        format_func=lambda o: options.get(o, o),
         placeholder="all",
         bind="query-params",
         on_change=forget_card,
@@ -206,19 +204,20 @@ def show_desk(workbench: Workbench, record: TripleRecord) -> None:
         st.caption(plain(score_words(scores) if scores else note), width="stretch")
         if not scores and not workbench.service.ready():
             st.button("Start the model service", key="start-service", type="tertiary", icon=":material/play_arrow:", on_click=start_service)
-        if record.edited:
+        if record.edited and not was_swapped(record):
             st.toggle("Show what was changed", value=True, key="show-changes")
         with st.popover("History and origin", icon=":material/history:", key="history", width="content"):
             show_origin(workbench, record)
-    if note == "Scoring …":
-        wait_for_scores(record.id)
+    if note == SCORING or st.session_state.get("service-starting"):
+        wait_for_scores(record.id, note)
 
 
 @st.fragment(run_every=1.0)
-def wait_for_scores(triple_id: str) -> None:
-    """Draw the page again once the scores are there; the card itself is already on screen."""
+def wait_for_scores(triple_id: str, note: str) -> None:
+    """Draw the page again once there is news of the scores; the card itself is already on screen."""
     workbench = open_workbench()
-    if scores_now(workbench, workbench.review.card(triple_id).texts)[1] != "Scoring …":
+    if scores_now(workbench, workbench.review.card(triple_id).texts)[1] != note:
+        st.session_state.pop("service-starting", None)
         st.rerun()
 
 
@@ -279,3 +278,4 @@ with problems_shown():
     else:
         show_desk(workbench, record)
         show_actions(record)
+        show_from_the_top(record.id)

@@ -13,7 +13,7 @@ from core.workbench import Workbench
 from pages.ui.hit_dialog import Asked, open_hit
 from pages.ui.index_state import index_missing, wait_for_service
 from pages.ui.problems import problems_shown, show_problem
-from pages.ui.ranking_view import Judged, show_histogram, show_hits, show_judged, show_times
+from pages.ui.ranking_view import Judged, show_histogram, show_hits, show_judged, show_times, snippet
 from pages.ui.search_sources import corpus_upload, heldout_picker, upload_report
 from pages.ui.session import open_workbench
 from pages.ui.widgets import plain, show_empty_state
@@ -141,7 +141,7 @@ def nearest_training(workbench: Workbench, asked: Asked) -> None:
     """Training triples nearest to the query, for each tuned system among the columns."""
     labels = dict(workbench.systems.names(lexical=True))
     for system in (name for name in asked.ready if name.startswith("run:")):
-        if not st.toggle(f"Training triples nearest to this query: {labels.get(system, system)}", key=f"search-near-{system}"):
+        if not st.toggle(f"Training triples nearest to this query: {plain(labels.get(system, system))}", key=f"search-near-{system}"):
             continue
         with problems_shown(), st.spinner("Encoding the training queries of this run, once …"):
             near = workbench.search.nearest_triples(system, asked.query, asked.task)
@@ -170,7 +170,8 @@ def examples_to_try(corpus: Corpus, workbench: Workbench) -> None:
     show_empty_state(f"Type a query to rank {corpus.documents:,} documents" + (", or try one of these." if queries else "."))
     with st.container(horizontal=True, key="search-examples"):
         for number, query in enumerate(queries):
-            st.button(query[:80], key=f"search-example-{number}", on_click=set_query, args=(query,), icon=":material/search:")
+            label = plain(snippet(query, width=80))
+            st.button(label, key=f"search-example-{number}", on_click=set_query, args=(query,), icon=":material/search:")
 
 
 @st.fragment

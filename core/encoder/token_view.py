@@ -16,9 +16,12 @@ def token_view(encoder: TextEncoder, text: str, *, role: Role, task: str | None 
     Raises:
         ModelUnusable: the encoder has no tokenizer to ask.
     """
-    tokenizer = _tokenizer(encoder)
+    tokens = getattr(encoder, "tokens", None)
+    if tokens is None:
+        raise ModelUnusable("This encoder does not show its tokens.", hint="Ask one that is a language model.")
+    tokenizer = tokens.tokenizer
     special = set(tokenizer.all_special_ids)
-    rows = encoder.tokens.ids([text], role=role, task=task)  # type: ignore[attr-defined]
+    rows = tokens.ids([text], role=role, task=task)
     return [{"id": int(i), "text": tokenizer.decode([i]), "special": i in special} for i in rows[0]]
 
 
@@ -26,10 +29,3 @@ def count_tokens(encoder: TextEncoder, texts: Sequence[str], *, role: Role, task
     """Tokens the encoder reads for these texts; None where it cannot say."""
     tokens = getattr(encoder, "tokens", None)
     return sum(len(row) for row in tokens.ids(list(texts), role=role, task=task)) if tokens is not None else None
-
-
-def _tokenizer(encoder: TextEncoder) -> Any:
-    tokens = getattr(encoder, "tokens", None)
-    if tokens is None:
-        raise ModelUnusable("This encoder does not show its tokens.", hint="Ask one that is a language model.")
-    return tokens._tokenizer

@@ -24,6 +24,7 @@ from core.training.checkpoints import CheckpointFolder
 from core.training.loop import Trainer, tuned_spec
 from core.training.probes import choose_probes
 
+COMPARED = 16  # documents whose vectors show that base and tuned differ
 SAME = 1e-4  # largest change of a cosine below which base and tuned count as the same model
 
 
@@ -36,14 +37,15 @@ def run_training(context: JobContext, plan: TrainingPlan, examples: Sequence[Exa
     context.emit("parity", **parity(encoder, training))
     context.emit("data", **token_facts(encoder, training, plan))
     probes = choose_probes([e for e in examples if e.group in plan.groups])
-    before = encoder.encode(probes.documents, role=Role.DOCUMENT)
+    compared = probes.documents[:COMPARED]
+    before = _untrained(encoder, compared)
     trainer = Trainer(encoder, training, plan, CheckpointFolder(context.folder / "checkpoints"), probes)
     for kind, fields in trainer.train(stop_requested=context.stop_requested):
         context.emit(kind, **fields)
         if kind == "step":
             note = f"loss {fields['loss']:.3f}, {math.ceil(fields['eta_seconds'])} s left"
             context.progress(fields["step"], fields["steps"], "steps", note)
-    return _result(context, trainer, settings, before, list(probes.documents), time.monotonic() - started)
+    return _result(context, trainer, settings, before, compared, time.monotonic() - started)
 
 
 def parity(encoder: LanguageModelEncoder, examples: Sequence[Example]) -> dict[str, Any]:
@@ -93,6 +95,11 @@ def token_facts(encoder: LanguageModelEncoder, examples: Sequence[Example], plan
     }
 
 
+def _untrained(encoder: LanguageModelEncoder, documents: Sequence[str]) -> np.ndarray:
+    """Vectors of the base: the fresh adapter still adds nothing."""
+    return encoder.encode(documents, role=Role.DOCUMENT)
+
+
 def _load(plan: TrainingPlan, settings: Settings) -> LanguageModelEncoder:
     source = resolve_base(plan.base_model, settings)
     device = pick_device(settings.device)
@@ -107,7 +114,7 @@ def _load(plan: TrainingPlan, settings: Settings) -> LanguageModelEncoder:
 
 
 def _result(
-    context: JobContext, trainer: Trainer, settings: Settings, before: np.ndarray, documents: list[str], seconds: float
+    context: JobContext, trainer: Trainer, settings: Settings, before: np.ndarray, documents: Sequence[str], seconds: float
 ) -> dict[str, Any]:
     """Save the adapter, open it again as search will, and check that it is another model than the base."""
     folder = (context.folder / "adapter").resolve()

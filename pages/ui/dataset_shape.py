@@ -55,7 +55,7 @@ def _show_bars(workbench: Workbench, column: str, title: str) -> None:
         alt.Chart(pd.DataFrame(rows))
         .mark_bar(cornerRadiusEnd=2)
         .encode(
-            y=alt.Y(f"{column}:N", sort=[name or "none" for name in shown], title=None),
+            y=alt.Y(f"{column}:N", sort=[name or "none" for name in shown], title=None, axis=alt.Axis(labelLimit=180)),
             x=alt.X("triples:Q", title="triples", axis=alt.Axis(tickMinStep=1)),
             color=alt.Color(
                 "verdict:N", scale=alt.Scale(domain=list(COLOURS), range=list(COLOURS.values())), legend=alt.Legend(orient="top")

@@ -7,12 +7,13 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
-from core.domain.filters import EVERYTHING, TripleFilter, TripleOrder
+from core.domain.filters import TripleFilter, TripleOrder
 from core.domain.groups import TaskGroup
 from core.domain.review import Action, RejectReason, TripleRecord
 from core.domain.triple import Verdict
 from core.errors import WorkbenchError
 from core.workbench import Workbench
+from pages.ui.filter_options import filter_options
 from pages.ui.lineage import show_lineage
 from pages.ui.session import open_workbench, reviewer
 from pages.ui.triple_card import show_card
@@ -85,16 +86,15 @@ def _show_filters(workbench: Workbench) -> TripleOrder:
         collapsed: dict[str, Any] = {"label_visibility": "collapsed", "bind": "query-params"}
         st.text_input("Find", key="text", type="search", placeholder="Find in texts and tasks", width=210, **collapsed)
         st.selectbox("Verdict", [v.value for v in Verdict], index=None, key="verdict", placeholder="any verdict", width=130, **collapsed)
-        names = list(shelf.counts_by("group"))
-        st.multiselect("Groups", names, key="groups", placeholder="all groups", width=170, **collapsed)
+        options = filter_options(workbench)
+        st.multiselect("Groups", list(options["group"]), key="groups", placeholder="all groups", width=170, **collapsed)
         order = st.selectbox("Order", [o.value for o in ORDERS], key="sort", width=180, **collapsed)
         with st.popover("More filters", icon=":material/filter_list:", key="more-filters"):
-            st.multiselect("Languages", list(shelf.counts_by("language")), key="languages", bind="query-params")
-            tasks = {task.task_id: task.task for task in shelf.tasks()}
-            _choice("Task", "in_task", list(tasks), tasks)
+            st.multiselect("Languages", list(options["language"]), key="languages", bind="query-params")
+            _choice("Task", "in_task", list(options["task"]), options["task"])
             _choice("Rejected because", "reason", [r for r in shelf.counts_by("reason", TripleFilter(verdict=Verdict.REJECTED)) if r])
-            _choice("Found by a check", "check", list(shelf.counts_by("flag_code", EVERYTHING)))
-            _choice("Source", "from", list(shelf.counts_by("source")))
+            _choice("Found by a check", "check", list(options["flag_code"]))
+            _choice("Source", "from", list(options["source"]))
             _choice("Decided by", "by", [r for r in shelf.counts_by("reviewer") if r])
             st.toggle("Only what a check found something in", key="suspicious", bind="query-params")
     return TripleOrder(order or TripleOrder.OLDEST)

@@ -63,10 +63,12 @@ def show_lineage(workbench: Workbench, corpus: Corpus, system: str, hit: Hit) ->
     if lineage.run is None:
         st.caption("The model behind it was not trained here.")
         return
-    st.page_link(str(PAGES / "train.py"), label=f"Training run {lineage.run.id}: {lineage.run.title}", icon=":material/model_training:")
+    st.page_link(
+        str(PAGES / "train.py"), label=f"Training run {plain(lineage.run.id)}: {plain(lineage.run.title)}", icon=":material/model_training:"
+    )
     if lineage.version is not None:
         st.page_link(
             str(PAGES / "dataset.py"),
-            label=f"Dataset version {lineage.version.name} ({lineage.version.train_count:,} training examples)",
+            label=f"Dataset version {plain(lineage.version.name)} ({lineage.version.train_count:,} training examples)",
             icon=":material/dataset:",
         )

@@ -71,23 +71,7 @@ def map_option(table: pd.DataFrame, colour: str, titles: Sequence[str], marked: 
     panes = range(len(titles))
     shown = list(frame.columns)
     legend, room = _colour_map(frame, colour, len(shown) - 1, panes)
-    series: list[dict[str, Any]] = []
-    for pane in panes:
-        x, y = _axes(pane)
-        series.append(
-            {
-                "type": "scatter",
-                "name": titles[pane],
-                "xAxisIndex": pane,
-                "yAxisIndex": pane,
-                "encode": {"x": x, "y": y, "tooltip": ["text", "kind", shown[-1]]},
-                "symbolSize": _symbol_size(len(frame)),
-                "itemStyle": {"opacity": 0.8},
-                "emphasis": {"disabled": len(frame) > MANY},  # else every hover paints all points again
-                "progressive": 0,  # drawn in one go and on one layer:
-                "progressiveThreshold": NEVER,  # in pieces, titles and legends vanish at the first brush
-            }
-        )
+    series = [_points(pane, titles[pane], len(frame), shown[-1]) for pane in panes]
     for pane in panes:
         series += _overlay(table, pane, marked)
     return {
@@ -114,6 +98,23 @@ def map_option(table: pd.DataFrame, colour: str, titles: Sequence[str], marked: 
         "series": series,
         "animation": len(frame) <= MANY,
         "hoverLayerThreshold": NEVER,
+    }
+
+
+def _points(pane: int, title: str, count: int, coloured_by: str) -> dict[str, Any]:
+    """All points of one pane as one series."""
+    x, y = _axes(pane)
+    return {
+        "type": "scatter",
+        "name": title,
+        "xAxisIndex": pane,
+        "yAxisIndex": pane,
+        "encode": {"x": x, "y": y, "tooltip": ["text", "kind", coloured_by]},
+        "symbolSize": _symbol_size(count),
+        "itemStyle": {"opacity": 0.8},
+        "emphasis": {"disabled": count > MANY},  # else every hover paints all points again
+        "progressive": 0,  # drawn in one go and on one layer:
+        "progressiveThreshold": NEVER,  # in pieces, titles and legends vanish at the first brush
     }
 
 

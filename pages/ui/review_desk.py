@@ -128,6 +128,7 @@ def start_service() -> None:
     """Start it and go on; scores appear when it answers."""
     try:
         open_workbench().service.ensure_started(wait_seconds=0)
+        st.session_state["service-starting"] = True
         st.toast("The model service is starting; scores appear in a few seconds.", icon=":material/hourglass_top:")
     except WorkbenchError as error:
         st.session_state["review-problem"] = error

@@ -70,6 +70,12 @@ def show_card(record: TripleRecord, *, scores: dict[str, float] | None = None, s
             _show_field(record, name, (scores or {}).get(name), show_changes=show_changes)
 
 
+def show_from_the_top(card: str) -> None:
+    """Scroll back to the top when another card is laid down. `card` is a hash, the script is ours: nothing of the data runs."""
+    script = "document.querySelector('[data-testid=stMain]')?.scrollTo(0, 0)"
+    st.html(f"<script>/* {''.join(c for c in card if c.isalnum())} */ {script}</script>", unsafe_allow_javascript=True)
+
+
 def _show_heading(record: TripleRecord) -> None:
     triple = record.triple
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
@@ -82,9 +88,16 @@ def _show_heading(record: TripleRecord) -> None:
         if record.standing.flagged:
             st.badge("flagged", icon=":material/flag:", color="orange")
         if record.edited:
-            st.badge("edited", icon=":material/edit:", color="orange")
+            words = ("swapped", "swap_horiz") if was_swapped(record) else ("edited", "edit")
+            st.badge(words[0], icon=f":material/{words[1]}:", color="orange")
         st.caption(f"No. {record.number} · {plain(triple.source)}" + (f" · {plain(triple.model)}" if triple.model else ""), width="content")
     st.html(f'<div style="{BODY};opacity:.85"><b>Task</b>&ensp;{_escaped(triple.task)}</div>')
+
+
+def was_swapped(record: TripleRecord) -> bool:
+    """Whether positive and negative changed places and nothing else happened; a diff of that could not be read."""
+    first, now = record.triple.texts, record.texts
+    return (now.query, now.positive, now.negative) == (first.query, first.negative, first.positive)
 
 
 def _languages(triple: Triple) -> str:
@@ -103,7 +116,7 @@ def _show_field(record: TripleRecord, name: str, score: float | None, *, show_ch
     role = GROUPS[triple.group]
     st.markdown(f"**:material/{ICONS[name]}: {TITLES[name]}** :small[:gray[{plain(_role_words(role.kind, name))}]]")
     before = getattr(triple.texts, name)
-    if show_changes and record.edited and before is not None and before != text:
+    if show_changes and record.edited and not was_swapped(record) and before is not None and before != text:
         st.html(changes_html(before, text))
     else:
         st.html(text_html(text, [] if name == "query" else copied_spans(record.texts.query, text)))

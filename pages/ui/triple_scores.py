@@ -13,6 +13,7 @@ from core.errors import WorkbenchError
 from core.workbench import Workbench
 
 SCORER = "baseline"
+SCORING = "Scoring …"
 MOST_KEPT = 2000  # results held for all viewers together
 
 
@@ -52,7 +53,7 @@ def scores_now(workbench: Workbench, texts: Texts) -> tuple[dict[str, float] | N
         return None, "Scores appear when the model service is up."
     work = _keeper(str(workbench.settings.workspace)).ask(workbench, texts)
     if not work.done():
-        return None, "Scoring …"
+        return None, SCORING
     problem = work.exception()
     if problem is not None:
         return None, f"No scores: {problem.message if isinstance(problem, WorkbenchError) else type(problem).__name__}"

@@ -71,7 +71,7 @@ def review_by_keyboard(me: Visitor, workbench: Workbench, generated: list[str]) 
     me.open("review?source=generated")
     me.picture("04-review")
     me.type_key("x")
-    me.sees("Reject because")
+    me.sees("Unnatural or broken text")
     me.type_key("5")
     assert workbench.overview().triples[Verdict.REJECTED.value] == 1
     me.open("review?source=starter")

@@ -16,7 +16,9 @@ def rows(tmp_path: Path) -> Path:
     triples = make_triples(8)
     path.write_text(
         "\n".join(
-            json.dumps({"group": t.group, "task": t.task, "query": t.texts.query, "positive": t.texts.positive, "negative": t.texts.negative})
+            json.dumps(
+                {"group": t.group, "task": t.task, "query": t.texts.query, "positive": t.texts.positive, "negative": t.texts.negative}
+            )
             for t in triples
         )
     )

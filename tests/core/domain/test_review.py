@@ -10,7 +10,15 @@ NEW = Texts("q", "p", "n")
 def log(*entries: tuple) -> list[Decision]:
     """(action, reviewer[, undoes]) -> entries with ids 1, 2, …"""
     return [
-        Decision("t", e[1], e[0], "why" if e[0] is Action.REJECT else "", NEW if e[0] is Action.EDIT else None, e[2] if len(e) > 2 else None, id=i)
+        Decision(
+            "t",
+            e[1],
+            e[0],
+            "why" if e[0] is Action.REJECT else "",
+            NEW if e[0] is Action.EDIT else None,
+            e[2] if len(e) > 2 else None,
+            id=i,
+        )
         for i, e in enumerate(entries, 1)
     ]
 

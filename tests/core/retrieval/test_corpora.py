@@ -11,6 +11,7 @@ from core.errors import BadInput, BadRows, NotFound
 from core.retrieval.corpus_files import read_documents
 from core.retrieval.demo_corpus import gather_demo_corpus
 from core.retrieval.passages import count_words, cut_into_passages
+from core.settings import PROJECT_FOLDER
 
 
 def test_demo_corpus_is_deduplicated_of_fit_length_and_size():
@@ -21,17 +22,19 @@ def test_demo_corpus_is_deduplicated_of_fit_length_and_size():
     assert any(d.title == "os.path.join" for d in documents)
 
 
-def test_demo_corpus_is_the_same_in_another_process():
-    script = (
-        "from core.retrieval.demo_corpus import gather_demo_corpus as g; from core.domain.ranking import content_hash_of as h; "
-        "import sys; print(h(g())); sys.exit(bool({'antigravity', 'this', 'turtle', 'tkinter', 'idlelib', 'torch'} & set(sys.modules)))"
-    )
-    done = subprocess.run(
-        [sys.executable, "-c", script], capture_output=True, text=True, check=True, env={"PYTHONHASHSEED": "7", "PYTHONPATH": "."}
-    )
-    from core.domain.ranking import content_hash_of
+def test_demo_corpus_is_the_same_whatever_this_process_did_to_the_standard_library(monkeypatch):
+    first = gather_demo_corpus()
+    monkeypatch.setattr("json.dumps", lambda *_, **__: "replaced")
+    monkeypatch.setenv("PYTHONHASHSEED", "7")
+    assert gather_demo_corpus() == first
 
-    assert done.stdout.strip() == content_hash_of(gather_demo_corpus())
+
+def test_gathering_imports_nothing_with_side_effects():
+    script = (
+        "import sys; from core.retrieval.demo_corpus import gather_here; gather_here(); "
+        "sys.exit(bool({'antigravity', 'this', 'turtle', 'tkinter', 'idlelib', 'torch'} & set(sys.modules)))"
+    )
+    assert subprocess.run([sys.executable, "-c", script], cwd=PROJECT_FOLDER, check=False).returncode == 0
 
 
 def test_demo_corpus_is_stored_once(shelf):

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import subprocess
+import sys
 from dataclasses import replace
 
 import pytest
@@ -9,6 +11,7 @@ from core.domain.jobs import Job, JobKind, JobState
 from core.domain.ranking import document_of
 from core.errors import NotFound, NothingToDo
 from core.retrieval.desk import IndexState, SearchDesk
+from core.settings import PROJECT_FOLDER
 from tests.core.retrieval.conftest import VERSION, OneVersion
 from tests.core.retrieval.fakes import InProcessService, open_words
 
@@ -24,6 +27,14 @@ class Context:
 
     def stop_requested(self):
         return self.stop_after is not None and len(self.seen) > self.stop_after
+
+
+def test_the_desk_keeps_heavy_libraries_out_of_the_web_process():
+    script = (
+        "import sys, core.retrieval.desk, core.retrieval.service_client, core.retrieval.corpora; "
+        "sys.exit(', '.join({'torch', 'transformers', 'faiss', 'umap', 'numba', 'bm25s'} & set(sys.modules)))"
+    )
+    assert subprocess.run([sys.executable, "-c", script], cwd=PROJECT_FOLDER, check=False, capture_output=True).stderr == b"\n"
 
 
 @pytest.fixture

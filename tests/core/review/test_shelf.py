@@ -208,7 +208,7 @@ def test_what_is_exported_comes_back_with_the_same_ids(open_room):
 
 
 def test_csv_and_parquet_hold_the_same_rows(room):
-    room.put([make_triple("a,b\n\"c\"", slots={"num_words": 50}), make_triple(negative=None)])
+    room.put([make_triple('a,b\n"c"', slots={"num_words": 50}), make_triple(negative=None)])
     rows = [json.loads(line) for line in room.shelf.export()[0].decode().splitlines()]
     table = list(csv.DictReader(io.StringIO(room.shelf.export(format=ExportFormat.CSV)[0].decode("utf-8-sig"))))
     parquet = pyarrow.parquet.read_table(io.BytesIO(room.shelf.export(format=ExportFormat.PARQUET)[0])).to_pylist()

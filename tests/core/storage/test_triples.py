@@ -38,7 +38,12 @@ def test_what_goes_in_comes_out(store: TripleStore):
     record = store.get(triple.id)
     assert record.triple.created_at
     assert record.triple == make_triple(
-        language="English", target_language="German", topic="plants", slots={"num_words": 50}, source="import", created_at=record.triple.created_at
+        language="English",
+        target_language="German",
+        topic="plants",
+        slots={"num_words": 50},
+        source="import",
+        created_at=record.triple.created_at,
     )
     assert record.flags == (flag,)
     assert record.number == 1
@@ -60,7 +65,9 @@ def test_an_unknown_id_is_not_found(store: TripleStore):
 
 def test_the_heavier_of_two_flags_with_one_code_and_field_stays(store: TripleStore):
     triple = make_triple()
-    store.add([triple], {triple.id: [Flag("a", "heavy", "query", 0.9), Flag("a", "light", "query", 0.1), Flag("a", "other", "positive", 0.2)]})
+    store.add(
+        [triple], {triple.id: [Flag("a", "heavy", "query", 0.9), Flag("a", "light", "query", 0.1), Flag("a", "other", "positive", 0.2)]}
+    )
     assert [(f.message, f.weight) for f in store.get(triple.id).flags] == [("heavy", 0.9), ("other", 0.2)]
     store.set_flags({triple.id: []})
     assert store.get(triple.id).flags == ()
@@ -117,7 +124,8 @@ def test_stepping_visits_every_triple_once_in_the_order_of_find(store: TripleSto
     assert walked == listed
     assert sorted(listed) == sorted(t.id for t in triples)
     back = store.neighbour(TripleFilter(), order, listed[5], backwards=True, seed=7)
-    assert back and back.id == listed[4]
+    assert back is not None
+    assert back.id == listed[4]
     assert [r.id for r in store.find(TripleFilter(), order, 5, 10, seed=7)] == listed[10:15]
 
 
