@@ -11,11 +11,10 @@ from pages.ui.dataset_table import show_triples
 from pages.ui.dataset_versions import show_versions
 from pages.ui.problems import problems_shown, show_problem
 from pages.ui.session import open_workbench
-from pages.ui.widgets import page_file, show_empty_state, use_wide_page
+from pages.ui.widgets import page_file, show_empty_state
 
 SECTIONS = ("Triples", "Versions", "Import and export", "Shape")
 
-use_wide_page()
 workbench = open_workbench()
 with problems_shown():
     title, menu = st.columns([1, 4], vertical_alignment="center")

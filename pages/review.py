@@ -25,8 +25,9 @@ from pages.ui.review_desk import (
 from pages.ui.session import open_workbench
 from pages.ui.triple_card import FIELDS, TITLES, changes_html, show_card, show_from_the_top, show_history, text_html, was_swapped
 from pages.ui.triple_scores import SCORING, score_words, scores_now
-from pages.ui.widgets import page_file, plain, show_empty_state, use_wide_page
+from pages.ui.widgets import page_file, plain, show_empty_state
 
+BAR = "<style>[data-testid=stBottomBlockContainer]{padding:.6rem 2rem .9rem}</style>"  # the bar of keys takes little room
 KEYS_HELP = """
 | Key | Does | Key | Does |
 |---|---|---|---|
@@ -106,6 +107,8 @@ def show_progress(workbench: Workbench, queue: ReviewQueue) -> None:
 
 def show_actions(record: TripleRecord) -> None:
     """The bar at the bottom: one button and one key for each action."""
+    if st.session_state.get("editing"):
+        return  # a key must not throw away what was typed
     pending = record.standing.verdict is Verdict.PENDING
     with st.bottom.container(key="review-actions"):
         if st.session_state.get("rejecting"):
@@ -260,7 +263,7 @@ def show_nothing_left(workbench: Workbench, queue: ReviewQueue) -> None:
         st.button("Undo", key="undo", icon=":material/undo:", shortcut="Backspace", on_click=undo)
 
 
-use_wide_page()
+st.html(BAR)
 workbench = open_workbench()
 with problems_shown():
     head, strip = st.container(), st.container()

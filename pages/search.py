@@ -213,6 +213,7 @@ def show_page() -> None:
     workbench = open_workbench()
     if following := st.session_state.pop("search-next-corpus", None):
         st.session_state["search_in"] = following
+        st.session_state["search-upload"] = False  # close the popover it came from
     with problems_shown():
         corpora = {corpus.id: corpus for corpus in workbench.corpora.find()}
         with st.container(horizontal=True, vertical_alignment="bottom", key="search-tools"):

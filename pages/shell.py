@@ -13,6 +13,7 @@ FOLDER = Path(__file__).resolve().parent
 # Less air above and beside the page: cards of three columns must fit 1280 x 720.
 ROOM = """<style>
 [data-testid="stMainBlockContainer"] { padding: 3.9rem 2rem 1.5rem; }
+[data-testid="stBottomBlockContainer"] { padding: .6rem 2rem .9rem; }
 [data-testid="stSidebar"] { width: 208px !important; min-width: 208px !important; }
 [data-testid="stSidebarHeader"] { height: 2.5rem; }
 [data-testid="stSidebarContent"] [data-testid="stSidebarNav"] { padding-top: 0; }

@@ -12,7 +12,7 @@ from core.storage.schema import dataset_versions, jobs, prompt_versions, tasks, 
 def count_everything(database: Database) -> Counts:
     """The numbers of the home page's strip."""
     with database.reading() as connection:
-        job_counts = {
+        job_counts: dict[str, dict[str, int]] = {
             kind: dict(
                 connection.execute(select(jobs.c.state, func.count()).where(jobs.c.kind == kind).group_by(jobs.c.state)).tuples().all()
             )

@@ -119,7 +119,8 @@ def show_hits(
     ranking: Ranking, judged: Judged, *, ranks_in_first: Mapping[str, int] | None, key: str, on_open: Callable[[Hit], None]
 ) -> None:
     """One card a hit; `ranks_in_first` is None in the first column, which the others are compared with."""
-    for hit in ranking.hits:
+    lexical = ranking.system == "bm25"  # a score of 0 means that no word is shared: such a document was not found
+    for hit in (h for h in ranking.hits if h.similarity > 0 or not lexical):
         with st.container(border=True, gap="xsmall", key=f"{key}-hit-{hit.rank}"):
             words, button = st.columns([9, 1])
             badges = [mark_badge(hit.document.id, judged)]
@@ -130,3 +131,5 @@ def show_hits(
             words.markdown(f"{head}  \n{title}:small[{plain(snippet(hit.document.text))}]")
             if button.button("", icon=":material/open_in_full:", key=f"{key}-open-{hit.rank}", type="tertiary", help="Open this document"):
                 on_open(hit)
+    if lexical and any(hit.similarity <= 0 for hit in ranking.hits):
+        st.caption("All other documents share no word with the query.")

@@ -53,15 +53,21 @@ def heldout_picker(workbench: Workbench) -> None:
         )
 
 
+def name_after_file() -> None:
+    """Suggest the file's name for the corpus."""
+    file = st.session_state.get("search-upload-file")
+    st.session_state["search-upload-name"] = Path(file.name).stem if file else ""
+
+
 def corpus_upload(workbench: Workbench) -> None:
     """Bring documents of one's own."""
-    with st.popover("Bring documents", icon=":material/upload_file:", key="search-upload"):
+    with st.popover("Bring documents", icon=":material/upload_file:", key="search-upload", on_change="rerun"):
         st.caption(
             "Plain text is cut into passages. CSV, TSV and JSON lines need a `text` column; `_id` and `title` are optional. "
             "A BEIR folder as zip works too."
         )
-        file = st.file_uploader("File (UTF-8)", type=FORMATS, key="search-upload-file")
-        name = st.text_input("Name of the corpus", key="search-upload-name", value=Path(file.name).stem if file else "")
+        file = st.file_uploader("File (UTF-8)", type=FORMATS, key="search-upload-file", on_change=name_after_file)
+        name = st.text_input("Name of the corpus", key="search-upload-name")
         replace = st.checkbox("Replace the corpus of this name", key="search-upload-replace")
         if st.button("Import", key="search-upload-go", type="primary", disabled=not (file and name.strip())):
             with problems_shown():
@@ -84,7 +90,7 @@ def upload_report() -> None:
         )
         if report.bad:
             rows = [{"line": row.line, "reason": row.reason} for row in report.bad[:500]]
-            st.dataframe(rows, key="search-bad-rows", height=160, hide_index=True, width="stretch")
+            st.dataframe(rows, key="search-bad-rows", hide_index=True, width="stretch")
         if st.button("Close", key="search-import-close", type="tertiary"):
             del st.session_state["search-upload-report"]
             st.rerun()

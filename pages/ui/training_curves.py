@@ -11,7 +11,7 @@ import pandas as pd
 BLUE, GREY = "#4C8BF5", "#8A8F98"  # readable on white and on black
 HEIGHT = 190
 CURVES = {  # field -> title with unit, number format
-    "loss": ("Loss (nats)", ".3f"),
+    "loss": ("Loss (nats)", ".2f"),
     "accuracy": ("In-batch accuracy (share of queries)", ".0%"),
     "gradient_norm": ("Gradient norm, before clipping", ".2f"),
     "learning_rate": ("Learning rate", ".1e"),
@@ -83,7 +83,7 @@ def probe_chart(events: Sequence[Event]) -> alt.Chart:
             y=alt.Y("mrr:Q", title=None, scale=alt.Scale(domain=[0, 1])),
             tooltip=["step:Q", alt.Tooltip("mrr:Q", format=".3f", title="mean reciprocal rank")],
         )
-        .properties(height=HEIGHT, title=alt.TitleParams("Probe queries: mean reciprocal rank", fontSize=13, anchor="start"))
+        .properties(height=HEIGHT, title=alt.TitleParams("Probes: mean recipr. rank", fontSize=13, anchor="start"))
     )
 
 

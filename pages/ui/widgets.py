@@ -11,10 +11,6 @@ import streamlit as st
 from core.domain.jobs import Job, JobState
 
 PAGES = Path(__file__).resolve().parent.parent
-WIDE_PAGE = (
-    "[data-testid=stMainBlockContainer]{padding:3.9rem 2rem 1.5rem}"
-    "[data-testid=stBottomBlockContainer]{padding:.6rem 2rem .9rem}"
-)
 MARKUP = re.compile(r"([\\`*_{}\[\]()#+\-.!|<>~$:^&=])")
 STATE_BADGES = {  # icon, colour, word: colour is never the only sign
     JobState.QUEUED: (":material/hourglass_empty:", "gray"),
@@ -30,11 +26,6 @@ STATE_BADGES = {  # icon, colour, word: colour is never the only sign
 def page_file(name: str) -> str:
     """Path of a page as st.page_link wants it."""
     return str(PAGES / f"{name}.py")
-
-
-def use_wide_page() -> None:
-    """Give a dense page the room Streamlit leaves empty around it; needed at 1280x720."""
-    st.html(f"<style>{WIDE_PAGE}</style>")
 
 
 def visible(text: str) -> str:

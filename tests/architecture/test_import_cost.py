@@ -8,9 +8,9 @@ import sys
 import pytest
 
 from core.settings import PROJECT_FOLDER
+from pages.routes import titles
 
 HEAVY = ("torch", "transformers", "peft", "faiss", "umap", "numba", "sklearn")
-PAGES = sorted(p.stem for p in (PROJECT_FOLDER / "pages").glob("*.py") if p.stem != "__init__")
 
 
 def heavy_modules_after(code: str) -> set[str]:
@@ -31,9 +31,8 @@ os.environ["TERCET_WORKSPACE"] = {str(tmp_path / "workspace")!r}
 from streamlit.testing.v1 import AppTest
 app = AppTest.from_file("pages/shell.py", default_timeout=60)
 app.run()
-for name in {PAGES!r}:
-    if name != "shell":
-        app.switch_page(str(pathlib.Path("pages", name + ".py").resolve())).run()
-        assert not app.exception, (name, app.exception)
+for name in {list(titles())!r}:
+    app.switch_page(str(pathlib.Path("pages", name + ".py").resolve())).run()
+    assert not app.exception, (name, app.exception)
 """
     assert heavy_modules_after(code) == set()

@@ -96,7 +96,7 @@ def freeze(me: Visitor, workbench: Workbench) -> str:
     version = workbench.dataset.versions()[0]
     assert version.train_count > 100
     assert version.heldout_count > 20
-    me.sees(version.name)
+    me.sees("sides of the split")
     me.picture("06-dataset")
     return version.id
 

@@ -103,6 +103,13 @@ def test_a_heldout_query_is_scored_and_its_documents_are_marked(bench, page):
     assert any("held out: no model was trained on it" in c.value for c in page.caption)
 
 
+def test_bm25_shows_only_documents_that_share_a_word(page):
+    search_version(page, "soap", ["bm25"])
+    assert "**1** · " in markdown(page)
+    assert "**2** · " not in markdown(page)
+    assert any("share no word" in c.value for c in page.caption)
+
+
 def test_text_of_the_data_stays_text(page):
     search_version(page, "ginkgo", ["bm25"])
     assert "\\<b\\>ginkgo\\</b\\> in \\*autumn\\*" in markdown(page)

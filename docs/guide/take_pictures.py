@@ -1,0 +1,60 @@
+"""Take the guide's pictures from the running app: `make pictures`, or `python -m docs.guide.take_pictures [WORKSPACE]`.
+
+Without a workspace the demo is run first (some minutes), so that every page has something to show.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+from playwright.sync_api import sync_playwright
+
+from core.settings import PROJECT_FOLDER, Settings
+from core.workbench import Workbench
+from pages.routes import titles
+from tests.journeys.running import Visitor, end_leftovers, launch_chromium, new_window, start_app
+
+PICTURES = Path(__file__).with_name("pictures")
+
+
+def views(workbench: Workbench) -> dict[str, str]:
+    """Address of each page's most telling view."""
+    version = workbench.dataset.versions()[0]
+    run = next(job for job in workbench.training.runs() if job.state.value == "done")
+    corpus = workbench.corpora.version_corpus(version.id)
+    found = {name: name for name in titles()} | {"home": ""}
+    query = workbench.dataset.examples(version.id)[0].texts.query
+    return found | {"search": f"search?in={corpus.id}&by=raw&by=run:{run.id}&q={query}"}
+
+
+def main() -> None:
+    """Run the demo where no workspace is given, then visit every page."""
+    with tempfile.TemporaryDirectory() as folder:
+        workspace = Path(sys.argv[1] if len(sys.argv) > 1 else folder).resolve()
+        if len(sys.argv) < 2:
+            subprocess.run([sys.executable, "-m", "core", "demo", "--workspace", str(workspace)], cwd=PROJECT_FOLDER, check=True)
+        addresses = views(Workbench(Settings(workspace=workspace)))
+        PICTURES.mkdir(exist_ok=True)
+        app = start_app(workspace, workspace / "pictures.log")
+        try:
+            with sync_playwright() as playwright:
+                browser = launch_chromium(playwright)
+                if browser is None:
+                    sys.exit("No chromium was found: run `make browser`.")
+                me = Visitor(new_window(browser).new_page(), app)
+                for name, address in addresses.items():
+                    me.open(address)
+                    me.page.wait_for_timeout(12_000 if name in ("search", "learn", "review") else 4_000)
+                    me.settled()
+                    me.page.screenshot(path=PICTURES / f"{name}.png")
+                    me.assert_no_trouble()
+        finally:
+            app.kill()
+            end_leftovers(workspace)
+
+
+if __name__ == "__main__":
+    main()
