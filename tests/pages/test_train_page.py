@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import asdict, replace
 
 import pytest
 from streamlit.testing.v1 import AppTest
@@ -42,7 +42,7 @@ def add_run(workbench, job_id: str, plan: TrainingPlan, *, steps: int, failure: 
             learning_rate=1e-3, seconds=1.5, triples_per_second=10.7, tokens_per_second=800.0, memory_bytes=2e9, eta_seconds=0.0,
         )  # fmt: skip
     events.write("probe", step=steps, ranks=[1, 2], mean_reciprocal_rank=0.75, **probe)
-    ending = {"failure": {"code": failure.code, "message": failure.message, "hint": failure.hint}} if failure else {"result": {"steps": steps}}
+    ending = {"failure": asdict(failure)} if failure else {"result": {"steps": steps}}
     write_json(folder / "result.json", {"state": "failed" if failure else "done", **ending})
     return job
 
@@ -96,7 +96,8 @@ def test_a_run_is_shown_with_curves_probes_and_checks(page, workbench):
 def test_a_failed_run_says_why_and_can_be_resumed_or_cloned(page, workbench):
     version = add_version(workbench)
     plan = workbench.training.preset(dataset_version_id=version.id).model_copy(update={"steps": 33, "seed": 5})
-    add_run(workbench, "train-bbbbbb", plan, steps=2, failure=Failure("out_of_memory", "The process ran out of memory.", "Use a smaller batch."))
+    failure = Failure("out_of_memory", "The process ran out of memory.", "Use a smaller batch.")
+    add_run(workbench, "train-bbbbbb", plan, steps=2, failure=failure)
     page.run()
     assert not page.exception
     assert "Use a smaller batch" in words(page)

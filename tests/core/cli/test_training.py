@@ -6,7 +6,6 @@ import pytest
 from typer.testing import CliRunner
 
 from core.cli.main import app
-from core.storage.versions import VersionStore
 from tests.pages.finished_jobs import add_version
 
 
@@ -48,8 +47,3 @@ def test_doctor_ends_with_one_object_and_names_a_workspace_that_cannot_be_writte
     assert not report["healthy"]
     assert not workspace["ok"]
     assert "TERCET_WORKSPACE" in workspace["hint"]
-
-
-def test_versions_are_found_by_name_too(workbench):
-    version = add_version(workbench)
-    assert VersionStore(workbench.database).get(version.name).id == workbench.training.preset(dataset_version_id=version.id).dataset_version_id
