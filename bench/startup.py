@@ -20,6 +20,7 @@ from tests.journeys.running import start_app
 
 
 def main() -> None:
+    """Start the app a few times and print how long each took."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--json", action="store_true", help="the last line is JSON either way")
     parser.add_argument("--rounds", type=int, default=5)

@@ -9,7 +9,9 @@ from core.domain.triple import Texts, Triple
 TASK = "Given a question about plants, retrieve advice that answers it."
 
 
-def make_task(text: str = TASK, *, group: TaskGroup = TaskGroup.SHORT_LONG, state: TaskState = TaskState.ACCEPTED, **fields) -> EmbeddingTask:
+def make_task(
+    text: str = TASK, *, group: TaskGroup = TaskGroup.SHORT_LONG, state: TaskState = TaskState.ACCEPTED, **fields
+) -> EmbeddingTask:
     return EmbeddingTask(group, text, state, **fields)
 
 

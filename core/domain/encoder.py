@@ -15,7 +15,7 @@ EMBEDDED_BASELINE = "embedded:minilm"
 class Pooling(StrEnum):
     """How token states become one vector."""
 
-    LAST_TOKEN = "last-token"
+    LAST_TOKEN = "last-token"  # noqa: S105 - a token of text
     MEAN = "mean"
 
 

@@ -17,7 +17,7 @@ PASSING_STATUS = frozenset((408, 409, 429))  # and every 5xx
 LONGEST_WAIT_SECONDS = 120.0  # a longer Retry-After is an answer, not a pause
 
 
-class Trouble(Exception):  # noqa: N818 - never leaves this package
+class Trouble(Exception):
     """One failed attempt: our error, whether waiting may help, and how long the endpoint asked us to wait."""
 
     def __init__(self, error: EndpointError, *, passing: bool, wait_seconds: float | None = None, at_most: int | None = None) -> None:

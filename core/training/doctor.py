@@ -20,7 +20,7 @@ from core.settings import Settings
 
 PACKAGES = ("torch", "transformers", "peft", "safetensors", "faiss-cpu", "umap-learn", "streamlit", "openai", "SQLAlchemy", "llguidance")
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
-MEMORY_NEEDED, DISK_NEEDED = 5e9, 2e9
+MEMORY_NEEDED, DISK_NEEDED = 6e9, 2e9
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +93,7 @@ def _device(settings: Settings) -> Check:
 def _memory() -> Check:
     free = psutil.virtual_memory().available
     ok = free >= MEMORY_NEEDED
-    return Check("memory", f"{free / 1e9:.1f} GB free", ok=ok, hint="" if ok else "Training the embedded decoder needs about 5 GB.")
+    return Check("memory", f"{free / 1e9:.1f} GB free", ok=ok, hint="" if ok else "Training the embedded decoder needs about 6 GB.")
 
 
 def _disk(folder: Path) -> Check:

@@ -10,7 +10,22 @@ from typer.testing import CliRunner
 
 from core.cli.main import app
 
-COMMANDS = "demo brainstorm generate tasks freeze import export train index search evaluate serve jobs doctor".split()
+COMMANDS = [
+    "demo",
+    "brainstorm",
+    "generate",
+    "tasks",
+    "freeze",
+    "import",
+    "export",
+    "train",
+    "index",
+    "search",
+    "evaluate",
+    "serve",
+    "jobs",
+    "doctor",
+]
 
 
 def run(*arguments: str):
