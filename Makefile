@@ -36,13 +36,15 @@ demo: setup ## Set up and walk the whole loop in the shell
 	$(PY) -m core demo --json
 
 test: setup $(VENV)/.dev browser check ## Set up and run every check and test
-	$(PY) -m pytest
+	OMP_NUM_THREADS=1 $(PY) -m pytest -n auto --dist worksteal tests/core tests/pages tests/architecture
+	$(PY) -m pytest tests/journeys
 
 test-fast: setup $(VENV)/.dev ## Unit, page and architecture tests only
-	$(PY) -m pytest tests/core tests/pages tests/architecture -m "not slow"
+	OMP_NUM_THREADS=1 $(PY) -m pytest -n auto --dist worksteal tests/core tests/pages tests/architecture -m "not slow"
 
 check: setup $(VENV)/.dev ## Lint, types, layers
 	$(PY) -m ruff check .
+	$(PY) -m ruff format --check --quiet .
 	$(PY) -m mypy
 	$(VENV)/bin/lint-imports --no-cache
 

@@ -46,7 +46,7 @@ def stop(job_id: str, workspace: WorkspaceOption = None, as_json: JsonOption = F
     with failures_told():
         board = open_workbench(workspace).jobs
         board.stop(job_id)
-        finish({"job": job_id, "state": board.wait(job_id, timeout_seconds=90).state.value}, as_json=as_json)
+        finish({"job": job_id, "state": board.wait(job_id, timeout_seconds=310).state.value}, as_json=as_json)
 
 
 @jobs.command()

@@ -84,7 +84,7 @@ class JobBoard:
         """Jobs at work now."""
         return [job for job in self.find() if job.state.active]
 
-    def stop(self, job_id: str, *, grace_seconds: float = 60.0) -> None:
+    def stop(self, job_id: str, *, grace_seconds: float = 300.0) -> None:
         """Ask the job to finish its step and save; end its process group if it has not done so after the grace."""
         job = self.get(job_id)
         if not job.state.active:

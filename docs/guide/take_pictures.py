@@ -27,7 +27,7 @@ def views(workbench: Workbench) -> dict[str, str]:
     corpus = workbench.corpora.version_corpus(version.id)
     found = {name: name for name in titles()} | {"home": ""}
     query = workbench.dataset.examples(version.id)[0].texts.query
-    return found | {"search": f"search?in={corpus.id}&by=raw&by=run:{run.id}&q={query}"}
+    return found | {"search": f"search?search_in={corpus.id}&search_by=raw&search_by=run:{run.id}&search_q={query}"}
 
 
 def main() -> None:

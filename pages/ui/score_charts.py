@@ -136,7 +136,7 @@ def _with_interval(score: dict[str, Any]) -> str:
 
 
 def _intervals(rows: pd.DataFrame, *, x_title: str, domain: tuple[float, float], zero: bool = False) -> alt.LayerChart:
-    y = alt.Y("System:N", sort=list(rows["System"]), title=None, axis=alt.Axis(labelLimit=340))
+    y = alt.Y("System:N", sort=list(rows["System"]), title=None, axis=alt.Axis(labelLimit=460))
     base = alt.Chart(rows).encode(y=y)
     line = base.mark_rule(strokeWidth=4, opacity=0.6, color=BLUE).encode(
         x=alt.X("low:Q", scale=alt.Scale(domain=list(domain)), title=x_title), x2="high:Q"

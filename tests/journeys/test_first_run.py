@@ -127,7 +127,7 @@ def evaluate(me: Visitor, workbench: Workbench) -> None:
 
 def search_side_by_side(me: Visitor, workbench: Workbench, version: str, tuned: str) -> None:
     corpus = workbench.corpora.version_corpus(version)
-    me.open(f"search?in={corpus.id}&by=raw&by={tuned}&q=a person who repairs bicycles")
+    me.open(f"search?search_in={corpus.id}&search_by=raw&search_by={tuned}&search_q=a person who repairs bicycles")
     for system in ("raw", tuned):
         build = me.widget(f"search-build-{system}").locator("button")
         expect(build.first).to_be_visible()
