@@ -26,8 +26,8 @@ from core.training.presets import DEFAULT, EXPLAINED, PRESETS, preset_plan
 
 CHARACTERS_A_TOKEN = {"latin": 4.2, "other": 0.75}  # of the embedded tokenizer: English prose, Chinese prose (measured on the starter set)
 INSTRUCTION_TOKENS = 26  # of a task sentence with its frame
-TOKENS_A_SECOND = 330.0  # a CPU core with AMX, forward and backward, embedded decoder (docs/lab-notes.md)
-BASE_BYTES, TOKEN_BYTES, GRAPH_TOKENS = 1.3e9, 2.2e6, 2048
+TOKENS_A_SECOND = 320.0  # a CPU core with AMX, forward and backward, embedded decoder (docs/lab-notes.md)
+BASE_BYTES, TOKEN_BYTES, GRAPH_TOKENS = 1.3e9, 1.9e6, 2560
 
 
 @dataclass(frozen=True, slots=True)
