@@ -49,7 +49,7 @@ class Walk:
     def freeze(self) -> str:
         """The starter set, accepted, with whole tasks held out."""
         report = self.workbench.dataset.load_starter(accept=True)
-        version = self.workbench.dataset.freeze("demo", heldout_share=0.25, seed=0)
+        version = self.workbench.dataset.freeze("demo", heldout_share=0.15, seed=0)
         self.say(
             f"Starter set: {len(report.added)} triples; frozen: {version.train_count} to train on, {version.heldout_count} held out by task"
         )

@@ -91,7 +91,7 @@ def review_by_keyboard(me: Visitor, workbench: Workbench, generated: list[str]) 
 
 def freeze(me: Visitor, workbench: Workbench) -> str:
     # Groups with short documents: three encoders read them all in this journey.
-    me.open("dataset?source=starter&verdict=pending&groups=short-short&groups=long-short&groups=sts")
+    me.open("dataset?source=starter&verdict=pending&groups=short-short&groups=long-short&groups=sts&languages=English")
     me.segment("scope", "All")
     me.press("bulk-accept")
     me.open("dataset?section=Versions")
