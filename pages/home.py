@@ -30,7 +30,8 @@ def show_start(workbench: Workbench) -> None:
     with st.container(border=True, key="start-here"):
         st.markdown("##### :material/rocket_launch: Start here")
         st.write(
-            "This workspace is empty. The starter set brings several hundred triples, English and Chinese foremost, for all six groups of tasks, "
+            "This workspace is empty. The starter set brings several hundred triples, English and Chinese foremost, for all six "
+            "groups of tasks, "
             "written for this project, so that you can review, freeze, train and search within minutes. No key and no network are needed."
         )
         load, accept, _ = st.columns([2, 3, 3])

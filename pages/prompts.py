@@ -163,9 +163,7 @@ def show_versions(group: TaskGroup, step: PromptStep) -> None:
 
 def show_diff(older: PromptVersion, newer: PromptVersion) -> None:
     """Lines that differ between two versions."""
-    difference = open_workbench().prompts.diff(
-        older.template, newer.template, older_name=f"v{older.number}", newer_name=f"v{newer.number}"
-    )
+    difference = open_workbench().prompts.diff(older.template, newer.template, older_name=f"v{older.number}", newer_name=f"v{newer.number}")
     if difference:
         st.code(difference, language="diff", wrap_lines=True)
     else:

@@ -70,7 +70,9 @@ def add_endpoint() -> None:
     with st.expander("Add or change an endpoint", icon=":material/add:"), st.form("endpoint-form", border=False):
         first = st.columns([2, 4])
         name = first[0].text_input("Name", key="new-endpoint-name", placeholder="my server")
-        base_url = first[1].text_input("Address", key="new-endpoint-url", placeholder="https://api.openai.com/v1 or http://127.0.0.1:8000/v1")
+        base_url = first[1].text_input(
+            "Address", key="new-endpoint-url", placeholder="https://api.openai.com/v1 or http://127.0.0.1:8000/v1"
+        )
         second = st.columns([2, 2, 1, 1, 1])
         model = second[0].text_input("Model", key="new-endpoint-model", placeholder="gpt-4o-mini")
         key_name = second[1].text_input("Name of its key", "TERCET_API_KEY", key="new-endpoint-key",

@@ -15,6 +15,11 @@ def normalise(text: str) -> str:
     return " ".join(unicodedata.normalize("NFC", text).split())
 
 
+def has_half_character(text: str) -> bool:
+    """Whether a text holds a lone surrogate, as broken JSON escapes leave behind: no file or database can hold it."""
+    return any("\ud800" <= character <= "\udfff" for character in text)
+
+
 def content_id(*parts: str | None) -> str:
     """Id of an ordered tuple of texts after `normalise`; None and "" differ."""
     payload = json.dumps([None if p is None else normalise(p) for p in parts], ensure_ascii=False)

@@ -83,11 +83,6 @@ class Ranking:
     histogram: Histogram | None = None  # of the similarities of all documents
 
 
-def ordered(similarities: dict[str, float]) -> list[str]:
-    """Document ids, best first; ties break by id, so a collapsed model cannot look good by corpus order."""
-    return sorted(similarities, key=lambda i: (-similarities[i], i))
-
-
 def ndcg_of_ranks(ranks: Collection[int], *, cut: int = 10) -> float:
     """nDCG@cut of one query whose relevant documents (grade 1, at least one) stand at `ranks`, counted from 1."""
     gain = sum(1 / math.log2(1 + rank) for rank in ranks if rank <= cut)

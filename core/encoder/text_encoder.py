@@ -17,8 +17,6 @@ class TextEncoder(Protocol):
     spec: EncoderSpec
     dimensions: int
 
-    def encode(
-        self, texts: Sequence[str], *, role: Role, task: str | None = None, batch_size: int = 32
-    ) -> NDArray[np.float32]:
+    def encode(self, texts: Sequence[str], *, role: Role, task: str | None = None, batch_size: int = 32) -> NDArray[np.float32]:
         """Unit vectors, shape (len(texts), dimensions), in the order of `texts`. `task` is used for queries only."""
         ...

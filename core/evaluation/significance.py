@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from core.domain.report import Comparison, Score
 
-EXACT_UP_TO = 14  # 2^14 sign patterns are fewer than the random ones below
+EXACT_UP_TO = 13  # 2^13 sign patterns are fewer than the random ones below
 PERMUTATIONS = 10_000
 BLOCK = 500  # resamples in memory at once
 EQUAL = 1e-9  # differences smaller than this are ties

@@ -123,7 +123,7 @@ class ExplorationDesk:
     def _encoded(self, context: JobContext, plan: MapPlan, name: str, before: int, texts: Sequence[Any]) -> Vectors:
         """Vectors of one model; kept in the job's folder, so a resumed job does not encode again."""
         spec = self._systems.spec(name)
-        path = context.folder / "vectors" / f"{spec.fingerprint}.npy"
+        path = context.folder / "vectors" / f"{spec.fingerprint}-{plan_hash({'texts': list(texts)})}.npy"
         done, total = before, len(plan.models) * len(texts)
 
         def tell(count: int) -> None:

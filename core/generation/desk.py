@@ -111,9 +111,7 @@ class GenerationDesk:
         """
         return self._ledger.get(key)
 
-    def _run(
-        self, context: JobContext, plan: EndpointPlan, draw: Callable[[], Iterable[PlannedRequest]], reader: Reader
-    ) -> dict[str, Any]:
+    def _run(self, context: JobContext, plan: EndpointPlan, draw: Callable[[], Iterable[PlannedRequest]], reader: Reader) -> dict[str, Any]:
         started = time.monotonic()
         job_id = context.job.id
         if not self._ledger.is_planned(job_id):

@@ -11,6 +11,7 @@ import json_repair
 
 from core.domain.chat import ChatReply
 from core.domain.groups import GROUPS, TaskGroup
+from core.domain.identity import has_half_character
 from core.domain.triple import Texts
 
 FENCE = re.compile(r"```[A-Za-z0-9_-]*[ \t]*\n(.*?)(?:```|\Z)", re.DOTALL)
@@ -70,6 +71,8 @@ def read_example(group: TaskGroup, reply: ChatReply) -> tuple[Texts | None, Read
             return None, Reading(reason="wrong_shape", detail=f"The field “{name}” is {found}.")
         if not value.strip():
             return None, Reading(reason="blank_field", detail=f"The field “{name}” is blank.")
+        if has_half_character(value):
+            return None, Reading(reason="wrong_shape", detail=f"The field “{name}” holds half of a character.")
         texts[name] = value.strip()
     facts = GROUPS[group]
     negative = texts[facts.negative_field] if facts.negative_field else None

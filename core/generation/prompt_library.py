@@ -147,5 +147,3 @@ class PromptLibrary:
             return facts.fixed_task
         accepted = {task.id: task.text for task in self._tasks.find(group, TaskState.ACCEPTED)}
         return accepted[choose_task(sorted(accepted), stream(seed))] if accepted else SAMPLE_TASKS[group]
-
-

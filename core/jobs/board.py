@@ -96,11 +96,13 @@ class JobBoard:
     def resume(self, job_id: str) -> Job:
         """Start the job again where it left off; what that means is the use case's business (checkpoints, ledger)."""
         job = self.get(job_id)
-        if job.state.active or job.state is JobState.DONE:
+        stored = self._store.get(job_id)
+        if stored is None or job.state.active or job.state is JobState.DONE:
             raise BadInput(f"Job {job_id} cannot be resumed: it is {job.state.value}.", hint="Only stopped, failed or lost jobs can.")
+        if not self._store.requeue(*stored, at=time.time()):
+            raise BadInput(f"Job {job_id} was resumed by somebody else just now.", hint="Watch it on its page.")
         for name in (STOP_FILE, "result.json"):
             (job.folder / name).unlink(missing_ok=True)
-        self._store.set(job_id, state=JobState.QUEUED, pid=None, heartbeat_at=None, ended_at=None)
         self._launch(job)
         return self.get(job_id)
 
@@ -169,5 +171,7 @@ def _live_state(job: Job) -> JobState:
 
 
 def _age_seconds(job: Job) -> float:
+    """Since it was queued, the first time or again."""
     path: Path = job.folder / "plan.json"
-    return time.time() - path.stat().st_mtime if path.exists() else float("inf")
+    queued_at = job.heartbeat_at or (path.stat().st_mtime if path.exists() else 0.0)
+    return time.time() - queued_at

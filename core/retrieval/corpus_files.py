@@ -6,10 +6,12 @@ import csv
 import io
 import json
 import zipfile
+import zlib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from core.domain.identity import has_half_character
 from core.domain.ranking import Document, document_of
 from core.errors import BadInput, BadRows
 from core.retrieval.passages import cut_into_passages
@@ -100,7 +102,7 @@ def _corpus_file(data: bytes) -> bytes:
             if archive.getinfo(names[0]).file_size > MOST_UNPACKED_BYTES:
                 raise BadInput("corpus.jsonl is larger than 2 GiB.", hint="Cut the corpus into parts.")
             return archive.read(names[0])
-    except (zipfile.BadZipFile, RuntimeError, NotImplementedError, EOFError) as error:
+    except (zipfile.BadZipFile, zlib.error, RuntimeError, NotImplementedError, EOFError) as error:
         raise BadInput(f"The zip cannot be read: {error}.", hint="Pack it again without a password.") from error
 
 
@@ -175,6 +177,8 @@ def _document(values: Any) -> Document | str:
         return "no text"
     if len(text) > MOST_CHARACTERS:
         return f"longer than {MOST_CHARACTERS:,} characters"
+    if any(isinstance(value, str) and has_half_character(value) for value in (text, title, identifier)):
+        return "holds half of a character"
     heading = title.strip() if isinstance(title, str) else ""
     made = document_of(text.strip(), title=heading)
     return Document(str(identifier), made.text, heading) if identifier not in (None, "") else made

@@ -110,7 +110,6 @@ def build_service(
         Route("/v1/chat/completions", _told(state, _chat), methods=["POST"]),
         Route("/search", _told(state, _search), methods=["POST"]),
         Route("/tokens", _told(state, _tokens), methods=["POST"]),
-        Route("/forget", _told(state, _forget), methods=["POST"]),
         Route("/stop", stop, methods=["POST"]),
     ]
     return _BearerOnly(Starlette(routes=routes, lifespan=lifespan), token)
@@ -171,12 +170,6 @@ async def _search(state: ServiceState, request: Request) -> dict[str, Any]:
 async def _tokens(state: ServiceState, request: Request) -> dict[str, Any]:
     call = await _body(request, TokensCall)
     return {"tokens": await state.off_loop(lambda: state.engine.tokens(call.model, call.text, call.role, call.task))}
-
-
-async def _forget(state: ServiceState, _: Request) -> dict[str, Any]:
-    state.engine.pool.clear()
-    state.teacher = None
-    return {"models": []}
 
 
 def _told(state: ServiceState, answer: Answer) -> Callable[[Request], Awaitable[JSONResponse]]:

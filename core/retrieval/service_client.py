@@ -149,10 +149,6 @@ class ModelService:
         reply = self._post("/tokens", {"model": system, "text": text, "role": role.value, "task": task})
         return list(reply["tokens"])
 
-    def forget(self) -> None:
-        """Let the service drop its loaded models (their memory), for example before a training on this machine."""
-        self._post("/forget", {})
-
     def stop(self) -> None:
         """End the service of this workspace; nothing happens where none runs."""
         if address := live_address(self._settings.workspace):

@@ -72,6 +72,13 @@ class JobStore:
         with self._database.transaction() as connection:
             connection.execute(update(jobs).where(jobs.c.id == job_id).values(**columns))
 
+    def requeue(self, job: Job, mark: ProcessMark | None, *, at: float) -> bool:
+        """Take an ended job for another start; False where somebody else was faster. `at` is seconds since the epoch."""
+        seen = (jobs.c.id == job.id, jobs.c.state == job.state.value, jobs.c.pid.is_not_distinct_from(mark.pid if mark else None))
+        values = {"state": JobState.QUEUED.value, "pid": None, "heartbeat_at": at, "ended_at": None, "failure": None}
+        with self._database.transaction() as connection:
+            return connection.execute(update(jobs).where(*seen).values(**values)).rowcount == 1
+
     def _read(self, row: RowMapping) -> tuple[Job, ProcessMark | None]:
         job = Job(
             id=row["id"],

@@ -134,9 +134,7 @@ class Ledger:
             newest = tuple(sorted(times))
         cost = money if received == priced else None
         prompt_tokens, completion_tokens, attempts = (int(value) for value in summed)
-        return RequestTally(
-            by_state, by_group, reasons, cost, money, prompt_tokens, completion_tokens, attempts, int(received), newest
-        )
+        return RequestTally(by_state, by_group, reasons, cost, money, prompt_tokens, completion_tokens, attempts, int(received), newest)
 
     def typical(self, base_url: str, model: str, group: TaskGroup, step: PromptStep) -> tuple[int, float | None, float | None]:
         """What past replies of this model to such a prompt were like: (how many, mean completion tokens, mean seconds)."""

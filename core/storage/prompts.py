@@ -21,9 +21,7 @@ class PromptStore:
         """Store the next version of a prompt; its number is given here, in the transaction."""
         columns = prompt_versions.c
         with self._database.transaction() as connection:
-            last = connection.scalar(
-                select(func.max(columns.number)).where(columns.group == group.value, columns.step == step.value)
-            )
+            last = connection.scalar(select(func.max(columns.number)).where(columns.group == group.value, columns.step == step.value))
             version = PromptVersion(group, step, (last or 0) + 1, template, note, parent_id, now())
             connection.execute(insert(prompt_versions).values(**_row_of(version)))
         return version

@@ -18,6 +18,7 @@ from core.errors import WorkspaceDamaged
 from core.storage.artifacts import read_json, sha256_of, write_json
 from core.storage.database import translated_errors
 from core.training.adapters import trainable
+from core.training.gradients import random_states, set_random_states
 
 KEPT = 2
 MOMENTS = ("exp_avg", "exp_avg_sq", "step")
@@ -52,7 +53,7 @@ class CheckpointFolder:
             for moment in MOMENTS
             if parameter in optimizer.state
         }
-        moments["random|torch"] = torch.get_rng_state()
+        moments |= {f"random|{device}": state for device, state in random_states().items()}
         with translated_errors():
             shutil.rmtree(temporary, ignore_errors=True)
             temporary.mkdir(parents=True)
@@ -76,7 +77,7 @@ class CheckpointFolder:
         folders = self._all()
         for folder in reversed(folders):
             state = read_json(folder / "state.json")
-            if state and all(sha256_of(folder / name) == digest for name, digest in state["sha256"].items()):
+            if state and all((folder / n).is_file() and sha256_of(folder / n) == digest for n, digest in state["sha256"].items()):
                 self._load(folder, model, optimizer)
                 return Checkpoint(int(state["step"]), state["facts"])
         if folders:
@@ -100,4 +101,4 @@ class CheckpointFolder:
                 for moment in MOMENTS
                 if f"{name}|{moment}" in moments
             }
-        torch.set_rng_state(moments["random|torch"])
+        set_random_states({name.removeprefix("random|"): state for name, state in moments.items() if name.startswith("random|")})

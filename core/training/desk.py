@@ -26,8 +26,8 @@ from core.training.presets import DEFAULT, EXPLAINED, PRESETS, preset_plan
 
 CHARACTERS_A_TOKEN = {"latin": 4.2, "other": 0.75}  # of the embedded tokenizer: English prose, Chinese prose (measured on the starter set)
 INSTRUCTION_TOKENS = 26  # of a task sentence with its frame
-TOKENS_A_SECOND = 320.0  # a CPU core with AMX, forward and backward, embedded decoder (docs/lab-notes.md)
-BASE_BYTES, TOKEN_BYTES, GRAPH_TOKENS = 1.3e9, 1.9e6, 2560
+TOKENS_A_SECOND = 170.0  # a CPU core with AMX, forward and backward, embedded decoder, `make demo` on two idle cores (docs/lab-notes.md)
+BASE_BYTES, TOKEN_BYTES, GRAPH_TOKENS = 1.3e9, 2.7e6, 2560  # peak of 7.3 GB with 2,200 tokens
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +92,11 @@ class TrainingDesk:
             raise NothingToDo(
                 f"Version {version.name} has {len(training)} training triples in the chosen groups; a batch needs two.",
                 hint="Accept more triples and freeze a new version, or choose more groups.",
+            )
+        if not plan.use_in_batch_negatives and not any(e.texts.negative for e in training):
+            raise NothingToDo(
+                "None of the chosen triples has a hard negative, and in-batch negatives are off: there is nothing to push away.",
+                hint="Put the batch's other documents into the denominator, or choose groups with hard negatives.",
             )
         return _inspection(plan, training, len(examples) - sum(e.split is Split.TRAIN for e in examples))
 

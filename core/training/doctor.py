@@ -1,4 +1,4 @@
-"""Is this machine fit for the work? Each check says what was found and what to do about it. Loads no torch."""
+"""Is this machine fit for the work? Each check says what was found and what to do about it."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from core.settings import Settings
 
 PACKAGES = ("torch", "transformers", "peft", "safetensors", "faiss-cpu", "umap-learn", "streamlit", "openai", "SQLAlchemy", "llguidance")
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
-MEMORY_NEEDED, DISK_NEEDED = 6e9, 2e9
+MEMORY_NEEDED, DISK_NEEDED = 8e9, 2e9
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +70,8 @@ def _guarded(name: str, action: Callable[[], object]) -> Check:
         action()
     except WorkbenchError as error:
         return Check(name, error.message, ok=False, hint=error.hint)
+    except Exception as error:  # noqa: BLE001 - a missing package must be told like any other fault
+        return Check(name, f"{type(error).__name__}: {error}", ok=False, hint="Run `make setup` again.")
     return Check(name, "verified", ok=True)
 
 
@@ -93,7 +95,7 @@ def _device(settings: Settings) -> Check:
 def _memory() -> Check:
     free = psutil.virtual_memory().available
     ok = free >= MEMORY_NEEDED
-    return Check("memory", f"{free / 1e9:.1f} GB free", ok=ok, hint="" if ok else "Training the embedded decoder needs about 6 GB.")
+    return Check("memory", f"{free / 1e9:.1f} GB free", ok=ok, hint="" if ok else "Training the embedded decoder needs about 8 GB.")
 
 
 def _disk(folder: Path) -> Check:

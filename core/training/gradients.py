@@ -15,7 +15,7 @@ import torch
 from core.encoder.tokens import TokenBatch, pad
 from core.training.losses import Contrast
 
-GRAPH_TOKENS = 2560  # about 1.9 MB of activations a token on the embedded decoder: about 6 GB in all
+GRAPH_TOKENS = 2560  # about 2.7 MB of activations a token at the peak: 7 to 8 GB in all for the embedded decoder
 Embed = Callable[[TokenBatch], torch.Tensor]
 Loss = Callable[[torch.Tensor], Contrast]  # of all vectors of the batch, in order of its texts
 
@@ -53,19 +53,34 @@ def backward(pieces: Sequence[Piece], embed: Embed, loss: Loss, *, graph_tokens:
     states, parts = [], []
     with torch.no_grad():
         for piece in pieces:
-            states.append(torch.get_rng_state())
+            states.append(random_states())
             parts.append(embed(piece.tokens))
     vectors = _in_order(pieces, parts).requires_grad_()
     contrast = loss(vectors)
     contrast.loss.backward()
     gradient = vectors.grad
     assert gradient is not None
-    after = torch.get_rng_state()
+    after = random_states()
     for piece, state in zip(pieces, states, strict=True):
-        torch.set_rng_state(state)
+        set_random_states(state)
         torch.autograd.backward(embed(piece.tokens), gradient[piece.rows])
-    torch.set_rng_state(after)
+    set_random_states(after)
     return contrast, vectors.detach()
+
+
+def random_states() -> dict[str, torch.Tensor]:
+    """States dropout draws from: the CPU's generator and, once CUDA is in use, the current device's."""
+    states = {"cpu": torch.get_rng_state()}
+    if torch.cuda.is_initialized():
+        states["cuda"] = torch.cuda.get_rng_state()
+    return states
+
+
+def set_random_states(states: dict[str, torch.Tensor]) -> None:
+    """Inverse of `random_states`; a state of a device that is not there is passed over."""
+    torch.set_rng_state(states["cpu"])
+    if "cuda" in states and torch.cuda.is_initialized():
+        torch.cuda.set_rng_state(states["cuda"])
 
 
 def _in_order(pieces: Sequence[Piece], parts: Sequence[torch.Tensor]) -> torch.Tensor:

@@ -102,7 +102,7 @@ class Trainer:
         rate = learning_rate(step, plan)
         for group in self._optimizer.param_groups:
             group["lr"] = rate
-        contrast, vectors, tokens = self._gradient(batch)
+        contrast, vectors, tokens, chance = self._gradient(batch)
         loss = float(contrast.loss.detach())
         norm = float(torch.nn.utils.clip_grad_norm_(self._parameters, plan.max_gradient_norm))
         _check(loss, norm, vectors[len(batch.queries) :], step + 1)
@@ -116,7 +116,7 @@ class Trainer:
             "steps": plan.steps,
             "epoch": self._order.epoch_of(step) + 1,
             "loss": loss,
-            "chance_loss": math.log(len(batch.documents)),
+            "chance_loss": chance,
             "accuracy": contrast.accuracy,
             "gradient_norm": norm,
             "learning_rate": rate,
@@ -127,7 +127,7 @@ class Trainer:
             "eta_seconds": (plan.steps - self.step) * self.facts["seconds"] / self.step,
         }
 
-    def _gradient(self, batch: Batch) -> tuple[Contrast, torch.Tensor, int]:
+    def _gradient(self, batch: Batch) -> tuple[Contrast, torch.Tensor, int, float]:
         model, plan = self.encoder.model, self.plan
         model.train()
         tokenizer = self.encoder.tokens
@@ -147,7 +147,8 @@ class Trainer:
                 return embed(model, tokens.to(self.encoder.device), self.encoder.spec)
 
         contrast, vectors = backward(pieces_of(ids, padding=tokenizer.pad), forward, loss)
-        return contrast, vectors, sum(len(row) for row in ids)
+        chance = float(allowed.sum(1).float().log().mean())  # of vectors that say nothing
+        return contrast, vectors, sum(len(row) for row in ids), chance
 
     def _precision(self) -> AbstractContextManager[Any]:
         """bfloat16 arithmetic where the base is held in it; the adapter itself stays float32."""

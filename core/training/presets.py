@@ -9,8 +9,8 @@ from core.errors import NotFound
 
 DEFAULT = "three minutes on two cores"
 PRESETS: dict[str, dict[str, Any]] = {
-    "two-minute CPU": {"steps": 30, "batch_size": 16, "max_length": 48, "learning_rate": 1e-3, "warmup_steps": 5, "temperature": 0.05},
-    DEFAULT: {"steps": 45, "batch_size": 16, "max_length": 64, "learning_rate": 1e-3, "warmup_steps": 5, "temperature": 0.05},
+    "two-minute CPU": {"steps": 20, "batch_size": 16, "max_length": 48, "learning_rate": 1e-3, "warmup_steps": 5, "temperature": 0.05},
+    DEFAULT: {"steps": 30, "batch_size": 16, "max_length": 64, "learning_rate": 1e-3, "warmup_steps": 5, "temperature": 0.05},
     "one GPU": {
         "steps": 400,
         "batch_size": 256,

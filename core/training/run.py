@@ -106,9 +106,7 @@ def _load(plan: TrainingPlan, settings: Settings) -> LanguageModelEncoder:
     model, tokenizer = load_base(source, dtype=pick_dtype(device))
     if device.type == "cpu":  # texts are short here, and the fused kernel's backward in bfloat16 is the slower one on a CPU
         model.set_attn_implementation("eager")
-    tuned = attach(
-        model, rank=plan.lora_rank, alpha=plan.lora_alpha, dropout=plan.lora_dropout, base_name=source, seed=plan.seed
-    )
+    tuned = attach(model, rank=plan.lora_rank, alpha=plan.lora_alpha, dropout=plan.lora_dropout, base_name=source, seed=plan.seed)
     spec = replace(tuned_spec(plan), max_length=plan.max_length)
     return LanguageModelEncoder(tuned, tokenizer, spec, device=device)
 

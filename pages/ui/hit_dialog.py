@@ -49,7 +49,7 @@ def open_hit(asked: Asked, system: str, hit: Hit) -> None:
 def show_lineage(workbench: Workbench, corpus: Corpus, system: str, hit: Hit) -> None:
     """From hit to index, job, run and dataset version, with a link to each that has a page."""
     st.markdown(":material/account_tree: **Where this hit comes from**")
-    st.caption(f"document {hit.document.id} of {plain(corpus.name)}: {plain(corpus.source)}")
+    st.caption(f"document {plain(hit.document.id)} of {plain(corpus.name)}: {plain(corpus.source)}")
     lineage = workbench.search.lineage(corpus.id, system)
     if lineage is None:
         st.caption("BM25 counts words; no model and no training are behind it.")

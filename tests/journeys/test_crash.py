@@ -15,7 +15,7 @@ from core.workbench import Workbench
 from tests.journeys.running import App, Visitor
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
-STEPS = 24
+STEPS = 32
 
 
 def steps_done(workbench: Workbench, job: Job) -> int:
@@ -57,7 +57,7 @@ def test_a_run_survives_the_app(app_starter: Callable[..., App], visit: Callable
 
     me = visit(app_starter())
     me.open("train")
-    expect(me.page.locator(".st-key-train-curve-loss canvas, .st-key-train-curve-loss svg").first).to_be_visible(timeout=60_000)
+    expect(me.page.get_by_role("button", name="Fullscreen: Loss (nats)")).to_be_attached(timeout=60_000)
     me.sees("running")
     me.picture("20-train-found-again")
     me.press("train-stop")

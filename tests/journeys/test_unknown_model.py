@@ -46,14 +46,14 @@ def test_an_unknown_model_is_told_in_the_shell_and_on_the_page(
     )
     assert done.returncode == 1
     told = " ".join(done.stderr.split())
-    assert "Error: The model nobody/no-such-model cannot be loaded" in told
+    assert "Error: nobody/no-such-model is not on" in told
     assert "Hint: Check the spelling" in told
     assert done.stdout == ""
     assert workbench.jobs.find(JobKind.TRAIN)[0].state is JobState.FAILED
 
     me = visit(app_starter(**NO_HUB))
     me.open("train")
-    me.sees("nobody/no-such-model cannot be loaded")
+    me.sees("nobody/no-such-model is not on")
     me.sees("Check the spelling")
     me.assert_no_trouble()
     assert workbench.dataset.versions()[0].train_count + workbench.dataset.versions()[0].heldout_count == 12

@@ -3,7 +3,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core.domain.identity import ID_LENGTH, content_id, normalise, plan_hash
+from core.domain.identity import ID_LENGTH, content_id, has_half_character, normalise, plan_hash
 from tests.factories import make_triple
 
 
@@ -38,3 +38,8 @@ def test_a_plan_hash_ignores_the_order_of_keys():
 def test_slots_and_source_are_no_part_of_a_triples_id():
     assert make_triple(slots={"num_words": 50}, source="import").id == make_triple().id
     assert len(make_triple().id) == ID_LENGTH
+
+
+def test_half_a_character_is_noticed() -> None:
+    assert has_half_character("a\ud83d")
+    assert not has_half_character("a\U0001f600 中")

@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from core.domain.ranking import Document, content_hash_of, document_of, ndcg_of_ranks, ordered, reciprocal_rank
+from core.domain.ranking import Document, content_hash_of, document_of, ndcg_of_ranks, reciprocal_rank
 
 
 def test_one_relevant_document():
@@ -19,10 +19,6 @@ def test_two_relevant_documents():
     assert ndcg_of_ranks([1, 2]) == 1
     assert ndcg_of_ranks([2, 12]) == pytest.approx((1 / math.log2(3)) / (1 + 1 / math.log2(3)))
     assert reciprocal_rank([12, 2]) == 0.5
-
-
-def test_ties_break_by_id():
-    assert ordered({"b": 1.0, "a": 1.0, "c": 2.0}) == ["c", "a", "b"]
 
 
 def test_the_same_text_is_the_same_document_and_titles_count():

@@ -134,3 +134,15 @@ def test_a_reused_pid_a_reboot_and_a_zombie_are_not_alive() -> None:
         time.sleep(0.01)
     assert not is_alive(child_mark)
     child.wait()
+
+
+def test_of_two_who_resume_at_once_one_starts_the_job(board: JobBoard) -> None:
+    job_id = start(board, 60)
+    wait_for_progress(board, job_id)
+    board.stop(job_id)
+    board.wait(job_id, timeout_seconds=20)
+    seen = board._store.get(job_id)
+    assert seen is not None
+    assert board._store.requeue(*seen, at=time.time())
+    assert not board._store.requeue(*seen, at=time.time())
+    assert board.get(job_id).state is JobState.STOPPED  # the old result stands until the new process starts
