@@ -19,7 +19,7 @@ class Settings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix="TERCET_", env_file=".env", env_ignore_empty=True, extra="ignore", frozen=True)
 
     workspace: Path = Field(PROJECT_FOLDER / "workspace", description="folder with the database and all artifacts")
-    database_url: str | None = Field(None, description="SQLAlchemy URL; SQLite in the workspace where absent")
+    database_url: str | None = Field(None, description="SQLAlchemy URL of a SQLite file; tercet.db in the workspace where absent")
     models_folder: Path = Field(PROJECT_FOLDER / ".models", description="where the embedded decoder is converted to")
     base_model: str = EMBEDDED_BASE
     teacher_base_url: str = Field(EMBEDDED_TEACHER, description="`embedded` or the URL of an OpenAI-compatible API")

@@ -6,6 +6,8 @@ Nothing heavy is imported here: models are loaded in the processes of jobs and i
 from __future__ import annotations
 
 import shutil
+from collections import Counter
+from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -219,7 +221,8 @@ class Workbench:
 
     def overview(self) -> Counts:
         """How much of everything there is."""
-        return count_everything(self.database)
+        runs = Counter(job.state.value for job in self.jobs.find(JobKind.TRAIN))  # a lost run is told by its process, not by its row
+        return replace(count_everything(self.database), runs=runs)
 
     def free_bytes(self) -> int:
         """Space left where the workspace lies."""

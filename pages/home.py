@@ -54,9 +54,10 @@ def _load(workbench: Workbench, *, accept: bool) -> None:
 @st.fragment(run_every=3)
 def show_jobs() -> None:
     """Jobs at work and the latest that ended."""
-    board = open_workbench().jobs
-    jobs = board.find(limit=8)
     st.markdown("##### Work")
+    jobs: list[Job] = []
+    with problems_shown():
+        jobs = open_workbench().jobs.find(limit=8)
     if not jobs:
         show_empty_state("No job has run yet. Generation, training, indexing, maps and evaluations appear here while they run.")
     for job in jobs:

@@ -103,7 +103,7 @@ def show_keys() -> None:
     workbench = open_workbench()
     names = sorted({e.api_key_env for e in workbench.endpoints.list() if not e.embedded} | {"TERCET_API_KEY"})
     st.caption("A key is held in the memory of this server until it ends. It is never written to disk, shown, logged or put in a plan. "
-               "For a key that outlives the app, set the environment variable or .env before starting it.")  # fmt: skip
+               "For a key that outlives the app, set its environment variable before starting it.")  # fmt: skip
     name, value, give = st.columns([2, 3, 1.2], vertical_alignment="bottom")
     name.selectbox("Key", names, key="key-name")
     value.text_input("Value", type="password", key="key-value", autocomplete="off")

@@ -6,7 +6,10 @@ from pathlib import Path
 
 import streamlit as st
 
+from core.errors import WorkbenchError
 from pages.routes import TABLE
+from pages.ui.problems import show_problem
+from pages.ui.session import open_workbench
 
 FOLDER = Path(__file__).resolve().parent
 
@@ -38,4 +41,12 @@ pages = {
     ]
     for section, rows in TABLE.items()
 }
-st.navigation(pages).run()
+page = st.navigation(pages)
+try:
+    open_workbench()
+except WorkbenchError as error:  # no page can work without its workspace
+    show_problem(error)
+    if st.session_state.pop("workspace", None):
+        st.caption("Reload to go back to the workspace the app was started with.")
+    st.stop()
+page.run()

@@ -6,6 +6,7 @@ from dataclasses import asdict
 
 import typer
 from rich.table import Table
+from rich.text import Text
 
 from core.cli.output import JsonOption, WorkspaceOption, failures_told, finish, follow, open_workbench, people
 from core.domain.jobs import JobState
@@ -25,7 +26,7 @@ def list_jobs(workspace: WorkspaceOption = None, as_json: JsonOption = False) ->
         found = open_workbench(workspace).jobs.find()
         table = Table("id", "kind", "state", "title", "created")
         for job in found:
-            table.add_row(job.id, job.kind.value, job.state.value, job.title, job.created_at)
+            table.add_row(job.id, job.kind.value, job.state.value, Text(job.title), job.created_at)
         people.print(table)
         finish({"jobs": [asdict(job) for job in found]} if as_json else {"jobs": len(found)}, as_json=as_json)
 

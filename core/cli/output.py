@@ -58,7 +58,11 @@ def follow(workbench: Workbench, job: Job) -> Job:
         JobError: it failed or was lost; the message and the hint are the job's own.
     """
     with Progress(
-        TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[note]}"), TimeElapsedColumn(), console=people
+        TextColumn("{task.description}", markup=False),
+        BarColumn(),
+        TextColumn("{task.fields[note]}", markup=False),
+        TimeElapsedColumn(),
+        console=people,
     ) as bar:
         line = bar.add_task(job.title, total=None, note="")
         offset = 0

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from typing import Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from core.domain.encoder import EMBEDDED_BASE, Pooling
 from core.domain.groups import TaskGroup
@@ -25,12 +26,35 @@ class Budget(Plan):
     money: float | None = Field(None, ge=0, description="US dollars")
 
 
-class EndpointPlan(Plan):
-    """Who writes. The key itself is never here: only the name of the environment variable that holds it."""
+KEY_NAME = re.compile(r"^[A-Z][A-Z0-9_]*(KEY|TOKEN)$")  # so that no other variable can be sent to an endpoint by mistake
+
+
+class EndpointAddress(Plan):
+    """Where a model answers. The key itself is never here: only the name of the environment variable that holds it."""
 
     base_url: str = Field(EMBEDDED_TEACHER, description="`embedded`, or the URL of an OpenAI-compatible API (…/v1)")
-    model: str = "smollm2-135m"
     api_key_env: str = "TERCET_API_KEY"
+
+    @field_validator("base_url")
+    @classmethod
+    def _reachable_kind(cls, value: str) -> str:
+        value = value.strip().rstrip("/")
+        if value != EMBEDDED_TEACHER and not re.match(r"^https?://[^\s/@]+(/\S*)?$", value):
+            raise ValueError("base_url must be `embedded` or an http(s) address without a name or key in it, for example https://host/v1")
+        return value
+
+    @field_validator("api_key_env")
+    @classmethod
+    def _names_a_key(cls, value: str) -> str:
+        if not KEY_NAME.match(value):
+            raise ValueError("the key's name must be an environment variable that ends in KEY or TOKEN, for example OPENAI_API_KEY")
+        return value
+
+
+class EndpointPlan(EndpointAddress):
+    """Who writes, how, and for how much."""
+
+    model: str = "smollm2-135m"
     in_flight: int = Field(8, ge=1, le=1000)
     temperature: float = Field(1.0, ge=0, le=2)
     top_p: float = Field(1.0, gt=0, le=1)

@@ -65,12 +65,14 @@ class GenerationDesk:
         return [(r, Preview(r.messages[0]["content"], r.slots, r.task_id, r.language, r.target_language)) for r in requests]
 
     def start_generation(self, plan: GenerationPlan) -> Job:
-        """Start writing examples.
+        """Start writing examples. A plan that is being carried out already is not started twice: its job is returned.
 
         Raises:
             BadPlan, NotFound, NothingToDo: the plan cannot be carried out; nothing was started.
         """
         self._planner.check_generation(plan)
+        if (running := self._at_work(JobKind.GENERATE, plan)) is not None:
+            return running
         return self._jobs.start(JobKind.GENERATE, plan, title=f"Write {sum(plan.counts.values()):,} examples with {plan.model}")
 
     def start_brainstorm(self, plan: BrainstormPlan) -> Job:
@@ -80,7 +82,13 @@ class GenerationDesk:
             BadPlan, NotFound, NothingToDo: the plan cannot be carried out; nothing was started.
         """
         self._planner.check_brainstorm(plan)
+        if (running := self._at_work(JobKind.BRAINSTORM, plan)) is not None:
+            return running
         return self._jobs.start(JobKind.BRAINSTORM, plan, title=f"Brainstorm {sum(plan.counts.values()):,} tasks with {plan.model}")
+
+    def _at_work(self, kind: JobKind, plan: GenerationPlan | BrainstormPlan) -> Job | None:
+        values = plan.model_dump(mode="json")
+        return next((job for job in self._jobs.find(kind) if job.state.active and job.plan == values), None)
 
     def run_generation(self, context: JobContext) -> dict[str, Any]:
         """Do a generation job's work; resumes where it left off."""

@@ -37,7 +37,12 @@ class EndpointBook:
         found = {EMBEDDED_ENDPOINT.name: EMBEDDED_ENDPOINT}
         if self._settings.teacher_base_url != EMBEDDED_TEACHER:
             address, model = self._settings.teacher_base_url, self._settings.teacher_model
-            found[ENVIRONMENT] = Endpoint(name=ENVIRONMENT, base_url=address, model=model)
+            try:
+                found[ENVIRONMENT] = Endpoint(name=ENVIRONMENT, base_url=address, model=model)
+            except ValidationError as error:
+                raise BadInput(
+                    f"TERCET_TEACHER_BASE_URL cannot be used: {error.errors()[0]['msg']}.", hint="For example http://127.0.0.1:8000/v1."
+                ) from None
         for values in self._preferences.get(PREFERENCE, []):
             endpoint = Endpoint.model_validate(values)
             found[endpoint.name] = endpoint

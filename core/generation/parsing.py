@@ -90,7 +90,11 @@ def read_tasks(reply: ChatReply) -> tuple[list[tuple[str, str]], Reading]:
     found: dict[str, tuple[str, str]] = {}
     for entry in entries:
         text, topic = (entry.get("task"), entry.get("topic")) if isinstance(entry, dict) else (entry, "")
-        if isinstance(text, str) and SHORTEST_TASK <= len(cleaned := _clean_task(text)) <= LONGEST_TASK:
+        if (
+            isinstance(text, str)
+            and not has_half_character(f"{text}{topic}")
+            and SHORTEST_TASK <= len(cleaned := _clean_task(text)) <= LONGEST_TASK
+        ):
             found.setdefault(cleaned.casefold(), (cleaned, topic.strip()[:60] if isinstance(topic, str) else ""))
     if not found:
         return [], Reading(reason="no_tasks", detail=REASONS["no_tasks"])

@@ -134,7 +134,9 @@ class Sender:
             await self._send_one(model, record, reserved)
 
     async def _send_one(self, model: ChatModel, record: RequestRecord, reserved: float) -> None:
-        self._ledger.mark_sent(record.key)
+        if not self._ledger.mark_sent(record.key, self._context.job.id):
+            self._purse.settle(reserved, None)
+            return
         try:
             reply = await model.reply(_chat_request(record.request))
         except EndpointError as error:
@@ -143,7 +145,7 @@ class Sender:
             self._refused(record, error)
             return
         cost = price(record.request.base_url, record.request.model, reply.prompt_tokens, reply.completion_tokens)
-        self._purse.settle(reserved, cost)
+        self._purse.settle(reserved, reserved if cost is None else cost)  # no count of tokens: the worst is assumed
         self._ledger.mark_received(record.key, reply, cost)
         self._refused_in_a_row, self._answered = 0, True
         self._use(record, reply, cost)

@@ -97,7 +97,8 @@ class JobBoard:
         """Start the job again where it left off; what that means is the use case's business (checkpoints, ledger)."""
         job = self.get(job_id)
         stored = self._store.get(job_id)
-        if stored is None or job.state.active or job.state is JobState.DONE:
+        just_queued = stored is not None and stored[1] is None and _age_seconds(stored[0]) < START_GRACE_SECONDS
+        if stored is None or just_queued or job.state.active or job.state is JobState.DONE:
             raise BadInput(f"Job {job_id} cannot be resumed: it is {job.state.value}.", hint="Only stopped, failed or lost jobs can.")
         if not self._store.requeue(*stored, at=time.time()):
             raise BadInput(f"Job {job_id} was resumed by somebody else just now.", hint="Watch it on its page.")

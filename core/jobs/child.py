@@ -6,10 +6,11 @@ import os
 import time
 import traceback
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from typing import Any
 
 from core.domain.jobs import Failure, JobKind, JobState
-from core.errors import DiskFull, NotFound, WorkbenchError
+from core.errors import DiskFull, NotFound, StorageError, WorkbenchError
 from core.jobs.context import STOP_FILE, JobContext
 from core.jobs.processes import mark_of
 from core.storage.artifacts import write_json
@@ -41,7 +42,8 @@ def run_child(job_id: str, store: JobStore, work: Mapping[JobKind, Work]) -> Job
     with JobContext(job, store) as context:
         context.emit("started", pid=mark.pid)
         state, ending = _do(context, work[job.kind])
-        context.emit("ended", state=state.value, **ending)
+        with suppress(StorageError):  # on a full disk the row still gets the failure's name
+            context.emit("ended", state=state.value, **ending)
     return _leave(store, context, state, ending)
 
 

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import threading
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from core.domain.jobs import Job
+from core.errors import StorageError
 from core.jobs.events import EventWriter
 from core.storage.jobs import JobStore
 
@@ -52,5 +54,6 @@ class JobContext:
             try:
                 self._store.set(self.job.id, heartbeat_at=time.time())
             except Exception as error:  # noqa: BLE001 - a missed beat must not end the work; the log says why it was missed
-                self._events.write("heartbeat_missed", error=str(error))
+                with suppress(StorageError):  # nothing can be written: the next beat tries again
+                    self._events.write("heartbeat_missed", error=str(error))
             self._closing.wait(HEARTBEAT_SECONDS)

@@ -102,9 +102,11 @@ class EndpointModel:
             text, refusal = message.get("content") or "", message.get("refusal")
         except (ValueError, KeyError, IndexError, TypeError, AttributeError) as error:
             raise Trouble(self._not_the_protocol(), passing=False) from error
-        usage = body.get("usage") or {}
+        usage = body.get("usage")
+        usage = usage if isinstance(usage, dict) else {}
+        text = _whole_characters(text if isinstance(text, str) else json.dumps(text, ensure_ascii=False))
         return ChatReply(
-            text=text if isinstance(text, str) else json.dumps(text, ensure_ascii=False),
+            text=text,
             finish_reason="refusal" if refusal and not text else str(choice.get("finish_reason") or "stop"),
             prompt_tokens=usage.get("prompt_tokens"),
             completion_tokens=usage.get("completion_tokens"),
@@ -119,7 +121,7 @@ class EndpointModel:
         if isinstance(error, openai.APITimeoutError):
             return Trouble(self._unreachable("did not answer in time"), passing=True, at_most=2)
         if isinstance(error, openai.APIConnectionError):
-            return Trouble(self._unreachable(f"cannot be reached ({_root_cause(error)})"), passing=True, at_most=3)
+            return Trouble(self._unreachable(f"cannot be reached ({self._without_key(_root_cause(error))})"), passing=True, at_most=3)
         if not isinstance(error, openai.APIStatusError):
             return Trouble(self._not_the_protocol(), passing=False)
         status, said = error.status_code, self._without_key(_body_text(error))[:300]
@@ -163,6 +165,11 @@ class EndpointModel:
             f"{self.base_url} answered something that is not an OpenAI-compatible reply.",
             hint="Check the address on the Settings page; it usually ends in /v1.",
         )
+
+
+def _whole_characters(text: str) -> str:
+    """The text with halves of characters, which a broken JSON escape leaves and no database holds, replaced by U+FFFD."""
+    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
 
 def _body_text(error: openai.APIStatusError) -> str:

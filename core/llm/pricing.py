@@ -16,7 +16,7 @@ def price(base_url: str, model: str, prompt_tokens: int | None, completion_token
     usage = Usage(input_tokens=prompt_tokens, output_tokens=completion_tokens)
     try:
         return float(calc_price(usage, model, provider_api_url=base_url).total_price)
-    except LookupError:
+    except (LookupError, ValueError, TypeError):  # unknown model, or token counts no table covers
         return None
 
 

@@ -74,7 +74,7 @@ async def with_retries(attempt: Callable[[], Awaitable[Answer]], policy: RetryPo
             asked = trouble.wait_seconds
             last = min(policy.attempts, trouble.at_most or policy.attempts)
             if not trouble.passing or number >= last or (asked or 0) > LONGEST_WAIT_SECONDS:
-                raise trouble.error from trouble.__cause__
+                raise trouble.error from None  # the chain may hold the key: some servers repeat it
             wait = policy.wait_before(number + 1, asked)
             if asked is not None:
                 gate.close_for(wait)

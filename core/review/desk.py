@@ -137,13 +137,18 @@ class ReviewDesk:
             self._check_again([triple_id])
         return written
 
-    def bulk(self, triple_ids: Sequence[str], action: Action, reviewer: str, *, reason: str = "") -> BulkReport:
-        """Accept or reject many at once; those with that verdict already are left alone. Undone as one step."""
+    def bulk(self, triple_ids: Sequence[str], action: Action, reviewer: str, *, reason: str = "", only_pending: bool = False) -> BulkReport:
+        """Accept or reject many at once; those with that verdict already are left alone. Undone as one step.
+
+        With `only_pending`, what somebody decided in the meantime stays decided.
+        """
         if action not in BULK_ACTIONS:
             raise BadInput(f"{action.value.capitalize()} is not a bulk action.", hint="Accept or reject.")
         if action is Action.REJECT and not reason.strip():
             raise BadInput("A rejection needs a reason.", hint="Choose one beside the button.")
         records = self._triples.get_many(dict.fromkeys(triple_ids))
+        if only_pending:
+            records = [record for record in records if record.standing.verdict is Verdict.PENDING]
         changed = tuple(record.id for record in records if record.standing.verdict is not BULK_ACTIONS[action])
         batch_id = uuid.uuid4().hex if changed else None
         self._decisions.append([Decision(i, _signed(reviewer), action, reason.strip(), batch_id=batch_id) for i in changed])

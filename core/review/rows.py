@@ -9,7 +9,7 @@ from typing import Any
 
 from core.domain.dataset import Fallbacks
 from core.domain.groups import GROUPS, TaskGroup
-from core.domain.identity import normalise
+from core.domain.identity import has_half_character, normalise
 from core.domain.triple import SlotValue, Texts, Triple
 
 LONGEST_TEXT = 100_000  # characters
@@ -108,7 +108,7 @@ def _text(row: dict[str, Any], key: str, *, absent: str | None = None) -> str:
         raise UnusableRowError(f"{key} has {len(value):,} characters; at most {LONGEST_TEXT:,} can be used")
     if "\x00" in value:
         raise UnusableRowError(f"{key} holds a NUL character")
-    if any("\ud800" <= character <= "\udfff" for character in value):
+    if has_half_character(value):
         raise UnusableRowError(f"{key} holds half of a character (a lone surrogate)")
     return value.strip()
 

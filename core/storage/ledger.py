@@ -84,9 +84,12 @@ class Ledger:
             raise NotFound(f"There is no request {key}.", hint="It may belong to another workspace.")
         return found[0]
 
-    def mark_sent(self, key: str) -> None:
-        """The request leaves now: from here on it may be paid."""
-        self._set(key, state=RequestState.SENT.value, sent_at=now(), attempts=requests.c.attempts + 1)
+    def mark_sent(self, key: str, job_id: str) -> bool:
+        """The request leaves now: from here on it may be paid. False where another job took it over: then it must not be sent here."""
+        values = {"state": RequestState.SENT.value, "sent_at": now(), "attempts": requests.c.attempts + 1}
+        with self._database.transaction() as connection:
+            claimed = update(requests).where(requests.c.key == key, requests.c.job_id == job_id, MISSING)
+            return connection.execute(claimed.values(**values)).rowcount == 1
 
     def mark_received(self, key: str, reply: ChatReply, cost: float | None) -> None:
         """Keep the reply whole. `cost` in US dollars, None where the price is unknown."""

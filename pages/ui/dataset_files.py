@@ -84,7 +84,10 @@ def show_export(workbench: Workbench) -> None:
             disabled=not rows,
             on_click="ignore",
         )
-    st.caption("JSONL can be imported again and gives the same ids. Keys: group, task, language, topic, slots, query, positive, negative.")
+    st.caption(
+        "JSONL can be imported again; triples that were never edited keep their ids. "
+        "Keys: group, task, language, topic, slots, query, positive, negative."
+    )
 
 
 def export(kind: str, value: str, wanted: TripleFilter, format_: ExportFormat) -> bytes:

@@ -116,7 +116,7 @@ def apply_to_alike(ids: tuple[str, ...], action: str, reason: str) -> None:
     """Decide on all of them as one step."""
     workbench, queue = open_workbench(), chosen_queue()
     try:
-        report = workbench.review.bulk(ids, Action(action), queue.reviewer, reason=reason)
+        report = workbench.review.bulk(ids, Action(action), queue.reviewer, reason=reason, only_pending=True)
         st.session_state.pop("just-decided", None)
         st.toast(f"{len(report.changed)} triples decided. Undo takes them back as one.", icon=":material/done_all:")
         lay_down(workbench.review.next_card(queue, after=st.query_params.get("card")))
