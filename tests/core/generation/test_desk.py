@@ -104,7 +104,7 @@ def test_a_stored_reply_that_was_never_read_is_read_again_for_nothing(bench: Ben
     plan = make_plan(1)
     planned = list(bench.desk._planner.generation(plan))
     bench.ledger.plan(planned, "one")
-    bench.ledger.mark_sent(planned[0].key)
+    bench.ledger.mark_sent(planned[0].key, "one")
     bench.ledger.mark_received(planned[0].key, make_reply(example_text(GROUP)), 0.25)
     model = good()
     result = bench.generate(model, plan, job_id="one")

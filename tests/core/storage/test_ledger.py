@@ -53,7 +53,7 @@ def test_a_request_comes_back_as_it_was_planned(ledger: Ledger):
 def test_an_answered_request_stays_with_its_job_and_a_missing_one_moves(ledger: Ledger):
     first, second, third = (request(n) for n in range(3))
     ledger.plan([first, second], "one")
-    ledger.mark_sent(first.key)
+    ledger.mark_sent(first.key, "one")
     ledger.mark_received(first.key, make_reply("text", raw="raw body", request_id="r-1"), 0.5)
     assert ledger.plan([first, second, third], "two") == 2
     assert ledger.get(first.key).job_id == "one"
@@ -65,7 +65,7 @@ def test_an_answered_request_stays_with_its_job_and_a_missing_one_moves(ledger: 
 def test_a_reply_is_kept_whole(ledger: Ledger):
     planned = request()
     ledger.plan([planned], "one")
-    ledger.mark_sent(planned.key)
+    ledger.mark_sent(planned.key, "one")
     ledger.mark_received(planned.key, make_reply("text", raw="raw body", request_id="r-1", seconds=2.5), 0.5)
     record = ledger.get(planned.key)
     assert (record.raw, record.reply_text, record.provider_request_id, record.cost, record.attempts) == ("raw body", "text", "r-1", 0.5, 1)
@@ -76,9 +76,9 @@ def test_a_reply_is_kept_whole(ledger: Ledger):
 def test_a_failure_without_a_reply_is_sent_again_and_a_paid_one_is_not(ledger: Ledger):
     lost, unreadable = request(0), request(1)
     ledger.plan([lost, unreadable], "one")
-    ledger.mark_sent(lost.key)
+    ledger.mark_sent(lost.key, "one")
     ledger.mark_failed(lost.key, "endpoint_unreachable")
-    ledger.mark_sent(unreadable.key)
+    ledger.mark_sent(unreadable.key, "one")
     ledger.mark_received(unreadable.key, make_reply("?"), None)
     ledger.mark_failed(unreadable.key, "not_json")
     assert [r.key for r in ledger.to_send("one")] == [lost.key]
@@ -90,13 +90,13 @@ def test_a_tally_adds_up_and_one_unknown_price_makes_the_cost_unknown(ledger: Le
     planned = [request(n) for n in range(4)]
     ledger.plan(planned, "one")
     for number, cost in ((0, 0.25), (1, 0.5)):
-        ledger.mark_sent(planned[number].key)
+        ledger.mark_sent(planned[number].key, "one")
         ledger.mark_received(planned[number].key, make_reply("text"), cost)
     ledger.mark_parsed(planned[0].key)
     tally = ledger.tally("one")
     assert (tally.total, tally.parsed, tally.failed, tally.received, tally.attempts) == (4, 1, 0, 2, 2)
     assert (tally.cost, tally.prompt_tokens, tally.completion_tokens) == (0.75, 200, 100)
-    ledger.mark_sent(planned[2].key)
+    ledger.mark_sent(planned[2].key, "one")
     ledger.mark_received(planned[2].key, make_reply("text"), None)
     assert (ledger.tally("one").cost, ledger.tally("one").known_cost) == (None, 0.75)
     assert ledger.tally("no such job").total == 0
@@ -107,3 +107,11 @@ def test_thousands_of_requests_are_planned_at_once(ledger: Ledger):
     assert ledger.plan(planned, "one") == 1200
     assert ledger.plan(planned, "one") == 1200  # none was answered: all are still to be sent
     assert len(ledger.to_send("one")) == 1200
+
+
+def test_a_request_another_job_took_over_is_not_sent_by_the_first(ledger: Ledger):
+    planned = request()
+    ledger.plan([planned], "one")
+    ledger.plan([planned], "two")
+    assert not ledger.mark_sent(planned.key, "one")
+    assert ledger.mark_sent(planned.key, "two")
