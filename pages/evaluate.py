@@ -38,7 +38,8 @@ def show_start(workbench: Workbench) -> None:
     with st.container(border=True, key="evaluate-plan"):
         left, right = st.columns([1, 2])
         names = {v.id: f"{v.name} · {v.heldout_count} held out" for v in versions}
-        version = left.selectbox("Dataset version", list(names), format_func=names.__getitem__, key="evaluate-version")
+        first = next((i for i, v in enumerate(versions) if v.heldout_count), 0)  # the newest that can be evaluated
+        version = left.selectbox("Dataset version", list(names), index=first, format_func=names.__getitem__, key="evaluate-version")
         systems = dict(workbench.systems.names(lexical=True))
         newest = next((name for name in systems if name.startswith("run:")), None)
         default = [name for name in ("raw", newest, "baseline", "bm25") if name in systems]

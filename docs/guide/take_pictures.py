@@ -9,6 +9,7 @@ import subprocess
 import sys
 import tempfile
 from pathlib import Path
+from urllib.parse import quote
 
 from playwright.sync_api import sync_playwright
 
@@ -29,7 +30,7 @@ def draw_a_map(workbench: Workbench, tuned: str) -> None:
     if workbench.exploration.maps():
         return
     short = TripleFilter(groups=(TaskGroup.SHORT_SHORT, TaskGroup.STS))
-    version = workbench.dataset.freeze("short texts", short, heldout_share=0)
+    version = workbench.dataset.freeze("short texts", short, heldout_share=0.2)
     job = workbench.exploration.start_map(MapPlan(models=("raw", tuned), dataset_version_id=version.id))
     if workbench.jobs.wait(job.id).state is not JobState.DONE:
         sys.exit(f"The map failed: {workbench.jobs.log_tail(job.id)}")
@@ -40,9 +41,10 @@ def views(workbench: Workbench) -> dict[str, str]:
     run = next(job for job in workbench.training.runs() if job.state is JobState.DONE)
     tuned = f"run:{run.id}"
     draw_a_map(workbench, tuned)
-    corpus = workbench.search.indexes()[0].corpus_id
+    corpus = workbench.corpora.get(workbench.search.indexes()[0].corpus_id)
+    shown = quote(f"{corpus.name} ({corpus.documents:,} documents)")  # the address holds what the box shows
     found = {name: name for name in titles()} | {"home": ""}
-    return found | {"search": f"search?search_in={corpus}&search_by=raw&search_by={tuned}&search_q=when is an exception raised"}
+    return found | {"search": f"search?search_in={shown}&search_q=when is an exception raised"}
 
 
 def main() -> None:

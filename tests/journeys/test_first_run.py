@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable
+from urllib.parse import quote
 
 import pytest
 from playwright.sync_api import expect
@@ -130,13 +131,14 @@ def evaluate(me: Visitor, workbench: Workbench) -> None:
 
 def search_side_by_side(me: Visitor, workbench: Workbench, version: str, tuned: str) -> None:
     corpus = workbench.corpora.version_corpus(version)
-    me.open(f"search?search_in={corpus.id}&search_by=raw&search_by={tuned}&search_q=a person who repairs bicycles")
+    shown = quote(f"{corpus.name} ({corpus.documents:,} documents)")  # the address holds what the box shows
+    me.open(f"search?search_in={shown}&search_q=a person who repairs bicycles")
     for system in ("raw", tuned):
         build = me.widget(f"search-build-{system}").locator("button")
         expect(build.first).to_be_visible()
         build.first.click()
         me.settled()
-        finished(workbench, JobKind.INDEX)
+        assert finished(workbench, JobKind.INDEX)["documents"] == corpus.documents
         me.page.reload()
         me.settled()
     me.page.wait_for_timeout(500)
