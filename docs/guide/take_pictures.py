@@ -1,4 +1,4 @@
-"""Take the guide's pictures from the running app: `make pictures`, or `python -m docs.guide.take_pictures [WORKSPACE]`.
+"""Take the guide's pictures from the running app: `make pictures`, or `python -m docs.guide.take_pictures [WORKSPACE [PAGE …]]`.
 
 Without a workspace the demo is run first (some minutes), so that every page has something to show.
 """
@@ -44,7 +44,9 @@ def views(workbench: Workbench) -> dict[str, str]:
     corpus = workbench.corpora.get(workbench.search.indexes()[0].corpus_id)
     shown = quote(f"{corpus.name} ({corpus.documents:,} documents)")  # the address holds what the box shows
     found = {name: name for name in titles()} | {"home": ""}
-    return found | {"search": f"search?search_in={shown}&search_q=when is an exception raised"}
+    starter = TripleFilter(groups=(TaskGroup.SHORT_LONG,), languages=("English",), source="starter")
+    card = workbench.dataset.search(starter, limit=3)[-1].id
+    return found | {"review": f"review?card={card}", "search": f"search?search_in={shown}&search_q=when is an exception raised"}
 
 
 def main() -> None:
@@ -63,6 +65,8 @@ def main() -> None:
                     sys.exit("No chromium was found: run `make browser`.")
                 me = Visitor(new_window(browser).new_page(), app)
                 for name, address in addresses.items():
+                    if len(sys.argv) > 2 and name not in sys.argv[2:]:
+                        continue
                     me.open(address)
                     me.page.wait_for_timeout(12_000 if name in ("search", "learn", "review") else 4_000)
                     me.settled()
