@@ -65,6 +65,7 @@ def test_a_job_is_shown_with_its_failures_and_raw_replies(workbench: Workbench, 
     assert "not json at all" in words(page, "code")
 
 
+@pytest.mark.slow
 def test_a_refusing_endpoint_fails_with_its_hint_on_the_page(workbench: Workbench):
     workbench.endpoints.save({"name": "closed", "base_url": closed_port_url(), "model": "m"})
     workbench.endpoints.choose_default("closed")

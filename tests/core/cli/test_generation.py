@@ -66,6 +66,7 @@ def test_a_dry_run_estimates_and_sends_nothing(workspace: Path):
     assert estimate["cost"] > 0
 
 
+@pytest.mark.slow
 def test_brainstorm_accept_generate_and_a_second_run_that_sends_only_what_is_missing(workspace: Path):
     def answer(body, n):
         asks_for_tasks = "tasks" in body["response_format"]["json_schema"]["schema"]["properties"]
@@ -86,6 +87,7 @@ def test_brainstorm_accept_generate_and_a_second_run_that_sends_only_what_is_mis
         assert len(server.bodies) == before + 1
 
 
+@pytest.mark.slow
 def test_an_endpoint_that_refuses_fails_with_message_and_hint(workspace: Path):
     url = closed_port_url()
     code, result, told = run("generate", "--group", "sts", "--count", "20", "--base-url", url, "--model", "m")

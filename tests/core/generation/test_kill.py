@@ -7,6 +7,8 @@ import signal
 import time
 from collections import Counter
 
+import pytest
+
 from core.domain.jobs import JobState
 from core.storage.ledger import Ledger
 from core.storage.triples import TripleStore
@@ -18,6 +20,7 @@ from tests.core.llm.scripted import example_text
 IN_FLIGHT = 3
 
 
+@pytest.mark.slow
 def test_after_kill_9_nothing_received_is_lost_and_only_what_was_in_flight_is_sent_again(workbench: Workbench):
     def answer(body, n):
         time.sleep(0.05)

@@ -153,6 +153,7 @@ def test_counts_by_a_column(store: TripleStore):
         store.counts_by("query; drop table triples")
 
 
+@pytest.mark.slow
 def test_twenty_thousand_triples_are_found_counted_and_paged(store: TripleStore):
     triples = make_triples(20_000, tasks=40)
     store.add(triples, {t.id: [Flag("x", "m", weight=0.5)] for t in triples[::10]})
