@@ -25,6 +25,7 @@ from core.storage.artifacts import read_json, write_json, write_text
 from core.storage.database import now, translated_errors
 from core.storage.jobs import JobStore, ProcessMark
 
+EXIT_SECONDS = 10.0  # between a job's result and the end of its process
 START_GRACE_SECONDS = 20.0  # between the row and the first sign of the process
 LOST = Failure("job_lost", "The process is gone and left no result.", "Read the log; then resume it or start it again.")
 
@@ -100,6 +101,9 @@ class JobBoard:
         just_queued = stored is not None and stored[1] is None and _age_seconds(stored[0]) < START_GRACE_SECONDS
         if stored is None or just_queued or job.state.active or job.state is JobState.DONE:
             raise BadInput(f"Job {job_id} cannot be resumed: it is {job.state.value}.", hint="Only stopped, failed or lost jobs can.")
+        limit = time.monotonic() + EXIT_SECONDS
+        while is_alive(stored[1]) and time.monotonic() < limit:  # the result is written just before the process ends
+            time.sleep(0.02)
         if not self._store.requeue(*stored, at=time.time()):
             raise BadInput(f"Job {job_id} was resumed by somebody else just now.", hint="Watch it on its page.")
         for name in (STOP_FILE, "result.json"):

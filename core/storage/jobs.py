@@ -74,7 +74,8 @@ class JobStore:
 
     def requeue(self, job: Job, mark: ProcessMark | None, *, at: float) -> bool:
         """Take an ended job for another start; False where somebody else was faster. `at` is seconds since the epoch."""
-        seen = (jobs.c.id == job.id, jobs.c.state == job.state.value, jobs.c.pid.is_not_distinct_from(mark.pid if mark else None))
+        # By the process that was seen: the row's state may still be written by that process on its way out.
+        seen = (jobs.c.id == job.id, jobs.c.pid.is_not_distinct_from(mark.pid if mark else None))
         values = {"state": JobState.QUEUED.value, "pid": None, "heartbeat_at": at, "ended_at": None, "failure": None}
         with self._database.transaction() as connection:
             return connection.execute(update(jobs).where(*seen).values(**values)).rowcount == 1
