@@ -9,8 +9,10 @@ import shutil
 from collections import Counter
 from dataclasses import replace
 from functools import cached_property
+from pathlib import Path
 from typing import TYPE_CHECKING
 
+from core.domain.encoder import EncoderSpec
 from core.domain.jobs import JobKind, JobState
 from core.domain.progress import Counts
 from core.errors import StorageError
@@ -23,7 +25,6 @@ from core.storage.jobs import JobStore
 from core.storage.overview import count_everything
 
 if TYPE_CHECKING:
-    from core.domain.encoder import EncoderSpec
     from core.encoder.text_encoder import TextEncoder
     from core.evaluation.desk import EvaluationDesk
     from core.exploration.desk import ExplorationDesk
@@ -40,6 +41,7 @@ if TYPE_CHECKING:
     from core.retrieval.systems import SystemCatalogue
     from core.review.desk import ReviewDesk
     from core.review.shelf import DatasetShelf
+    from core.shipped.verify import Verdict
     from core.training.desk import TrainingDesk
 
 
@@ -127,9 +129,11 @@ class Workbench:
     def evaluation(self) -> EvaluationDesk:
         """Systems compared on held-out tasks."""
         from core.evaluation.desk import EvaluationDesk
+        from core.evaluation.shelf import CollectionShelf
         from core.storage.versions import VersionStore
 
-        return EvaluationDesk(self.jobs, VersionStore(self.database), self.systems, self._open_encoder)
+        shelf = CollectionShelf(shipped=PROJECT_FOLDER / "data" / "heldout", folder=self.settings.workspace / "collections")
+        return EvaluationDesk(self.jobs, VersionStore(self.database), shelf, self.systems, self._open_encoder)
 
     @cached_property
     def exploration(self) -> ExplorationDesk:
@@ -206,6 +210,12 @@ class Workbench:
 
         stores = Stores(TripleStore(self.database), DecisionStore(self.database), VersionStore(self.database), TaskStore(self.database))
         return DatasetShelf(stores, self.jobs, check_triple, starter_folder=PROJECT_FOLDER / "data" / "starter")
+
+    def verify_shipped(self, data: Path | None = None) -> Verdict:
+        """Recount and check the data that ships with the project, or a folder laid out like it."""
+        from core.shipped.verify import verify
+
+        return verify(data or PROJECT_FOLDER / "data", self._open_encoder(EncoderSpec.baseline()))
 
     def run_job(self, job_id: str) -> JobState:
         """Do a job's work in this process: what `python -m core jobs run` calls."""

@@ -3,55 +3,62 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 from typing import Any
 
 import streamlit as st
 
-from core.domain.jobs import Job, JobKind, JobState
+from core.domain.jobs import Job, JobKind
 from core.domain.plans import EvaluationPlan
-from core.domain.report import METRIC_NAMES, Comparison, in_words
+from core.domain.report import GEOMETRY, METRIC_NAMES, Comparison, in_words
 from core.workbench import Workbench
 from pages.ui import score_charts
-from pages.ui.job_watch import show_ended, watch_job
+from pages.ui.job_watch import show_job
 from pages.ui.problems import problems_shown
 from pages.ui.session import open_workbench
 from pages.ui.widgets import plain, show_empty_state, show_text
 
-GEOMETRY = (
-    ("Alignment", "mean squared distance between a query and its positive: 0 is the same point, lower is better."),
-    ("Uniformity", "how evenly documents spread over the sphere: 0 is one point, towards −4 is even, lower is better."),
-    ("Anisotropy", "mean cosine of random documents: near 1 everything resembles everything, near 0 all directions are used."),
-)
-
 
 def show_start(workbench: Workbench) -> None:
-    """The plan as a form: version, systems, and what will be asked."""
-    versions = workbench.dataset.versions()
-    if not versions:
-        show_empty_state(
-            "There is no dataset version yet. Freeze one: its held-out tasks become the test.",
-            page=str(Path(__file__).parent / "dataset.py"),
-            action="Open Dataset",
-        )
-        return
+    """The plan as a form: the test, the systems, and what will be asked."""
     with st.container(border=True, key="evaluate-plan"):
         left, right = st.columns([1, 2])
-        names = {v.id: f"{v.name} · {v.heldout_count} held out" for v in versions}
-        first = next((i for i, v in enumerate(versions) if v.heldout_count), 0)  # the newest that can be evaluated
-        version = left.selectbox("Dataset version", list(names), index=first, format_func=names.__getitem__, key="evaluate-version")
+        tests = _tests(workbench)
+        chosen_test = left.selectbox("Test", list(tests), format_func=lambda name: tests[name][0], key="evaluate-test")
+        with left.popover("Bring a test collection", icon=":material/upload:", width="stretch"):
+            _bring(workbench)
         systems = dict(workbench.systems.names(lexical=True))
         newest = next((name for name in systems if name.startswith("run:")), None)
         default = [name for name in ("raw", newest, "baseline", "bm25") if name in systems]
         chosen = right.multiselect("Systems", list(systems), default=default, format_func=systems.__getitem__, key="evaluate-systems")
         with problems_shown():
-            test = workbench.evaluation.collection(version)
-            left.caption(
-                f"{len(test.queries)} queries of {len(test.tasks)} tasks; each ranks all {len(test.documents)} held-out documents."
-            )
+            plan = EvaluationPlan(**tests[chosen_test][1], systems=tuple(chosen) or ("raw",))
+            test = workbench.evaluation.collection(plan)
+            left.caption(f"{len(test.queries)} queries of {len(test.tasks)} tasks; each ranks all {len(test.documents)} documents.")
             if right.button("Evaluate", key="evaluate-start", type="primary", icon=":material/play_arrow:", disabled=not chosen):
-                job = workbench.evaluation.start(EvaluationPlan(dataset_version_id=version, systems=tuple(chosen)))
+                job = workbench.evaluation.start(plan)
                 st.session_state["evaluate-shown"] = job.id
+                st.rerun()
+
+
+def _tests(workbench: Workbench) -> dict[str, tuple[str, dict[str, str]]]:
+    """Choice -> (what people read, fields of the plan): versions that hold something out, newest first, then collections."""
+    found = {
+        f"version {v.id}": (f"Version {v.name} · {v.heldout_count} held out", {"dataset_version_id": v.id})
+        for v in workbench.dataset.versions()
+        if v.heldout_count
+    }
+    return found | {f"collection {name}": (label, {"collection": name}) for name, label in workbench.evaluation.collections.names()}
+
+
+def _bring(workbench: Workbench) -> None:
+    """A form for a BEIR folder as zip."""
+    with st.form("evaluate-bring", border=False):
+        st.caption("A zip of a BEIR folder: corpus.jsonl, queries.jsonl, qrels/test.tsv. A query's metadata may name its task.")
+        name = st.text_input("Name", key="evaluate-bring-name")
+        upload = st.file_uploader("Zip", type="zip", key="evaluate-bring-file")
+        if st.form_submit_button("Keep it in this workspace", key="evaluate-bring-go") and upload is not None:
+            with problems_shown():
+                workbench.evaluation.collections.add(name, upload.getvalue())
                 st.rerun()
 
 
@@ -71,14 +78,14 @@ def show_report(workbench: Workbench, job: Job) -> None:
     """Everything one evaluation found."""
     report = workbench.evaluation.report(job.id)
     st.markdown(
-        f"**{plain(report['version']['name'])}**: {report['queries']} held-out queries of {report['tasks']} tasks, "
-        f"each ranked against all {report['documents']} held-out documents."
+        f"**{plain(report['test']['name'])}**: {report['queries']} held-out queries of {report['tasks']} tasks, "
+        f"each ranked against all {report['documents']} documents."
     )
     metric_side, html, data = st.columns([5, 2, 2], vertical_alignment="bottom")
     metric = metric_side.segmented_control(
         "Metric", list(METRIC_NAMES), format_func=METRIC_NAMES.__getitem__, default="ndcg_at_10", required=True, key="evaluate-metric"
     )
-    name = f"evaluation-{report['version']['name']}".replace(" ", "-")
+    name = f"evaluation-{report['test']['name']}".replace(" ", "-")
     html.download_button(
         "Report, HTML",
         workbench.evaluation.page(job.id),
@@ -168,8 +175,8 @@ def show_geometry(report: dict[str, Any], _metric: str) -> None:
         show_empty_state("No system of this evaluation has vectors: BM25 compares words.")
         return
     st.dataframe(table, key="evaluate-geometry", hide_index=True, width="stretch")
-    for name, meaning in GEOMETRY:
-        st.markdown(f"**{name}**: {meaning}")
+    for _, name, meaning in GEOMETRY:
+        st.markdown(f"**{name}**: {meaning}.")
     st.caption("Alignment and uniformity as in Wang and Isola (2020). BM25 has no vectors, so it is not in this table.")
 
 
@@ -185,21 +192,17 @@ def show_provenance(report: dict[str, Any], _metric: str) -> None:
             st.dataframe(rows, key=f"evaluate-overlap-{number}", hide_index=True, width="stretch", height=200)
     st.caption("Strings compared ignoring case and spacing.")
     encoders = {s: {"fingerprint": f["fingerprint"], "encoder": f["encoder"]} for s, f in report["systems"].items()}
-    facts = {k: report[k] for k in ("version", "plan", "plan_hash", "packages", "job", "created_at")}
+    facts = {k: report[k] for k in ("test", "plan", "plan_hash", "packages", "job", "created_at")}
     st.json(facts | {"systems": encoders}, expanded=1)
 
 
 st.title("Evaluate")
-st.caption("Every system ranks the whole held-out corpus for every held-out query; no held-out task was trained on.")
+st.caption("Every system ranks the whole corpus of the test for every query. Whether anything of it was trained on is told under Overlap.")
 with problems_shown():
     opened = open_workbench()
     show_start(opened)
     evaluation = choose_evaluation(opened)
     if evaluation is None:
-        show_empty_state("No evaluation yet. Choose a version and systems above, then press Evaluate.")
-    elif evaluation.state.active:
-        watch_job(evaluation.id, key="evaluate")
-    elif evaluation.state is JobState.DONE:
-        show_report(opened, evaluation)
+        show_empty_state("No evaluation yet. Choose a test and systems above, then press Evaluate.")
     else:
-        show_ended(evaluation, key="evaluate")
+        show_job(evaluation, key="evaluate", show_result=lambda job: show_report(opened, job))

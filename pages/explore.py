@@ -11,7 +11,7 @@ import streamlit as st
 from core.domain.jobs import Job, JobKind, JobState
 from core.domain.plans import MapPlan
 from core.workbench import Workbench
-from pages.ui.job_watch import show_ended, watch_job
+from pages.ui.job_watch import show_job
 from pages.ui.map_chart import COLOURS, Marked, colour_choices, map_option
 from pages.ui.map_tables import MOST_ROWS, show_tables
 from pages.ui.problems import problems_shown
@@ -167,9 +167,5 @@ with problems_shown():
     current = choose_map(opened)
     if current is None:
         show_empty_state("No map yet. Choose texts and models above, then press Make the map.")
-    elif current.state.active:
-        watch_job(current.id, key="explore")
-    elif current.state is JobState.DONE:
-        show_map(opened, current)
     else:
-        show_ended(current, key="explore")
+        show_job(current, key="explore", show_result=lambda job: show_map(opened, job))

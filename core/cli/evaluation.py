@@ -24,19 +24,28 @@ def register(app: typer.Typer) -> None:
 
 def evaluate(
     version: VersionOption = None,
+    collection: Annotated[
+        str | None,
+        typer.Option(help="A test collection instead: heldout (shipped) or a folder in BEIR layout.", show_default=False),
+    ] = None,
     system: Annotated[list[str] | None, typer.Option(help=SYSTEMS)] = None,
     bootstrap_samples: Annotated[int, typer.Option(min=100, help="Resamples behind each interval.")] = 2000,
     seed: Annotated[int, typer.Option(help="Of the resampling.")] = 0,
     workspace: WorkspaceOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Compare systems on the held-out tasks of a version: nDCG@10, MRR@10, Recall@100 with intervals and paired tests."""
+    """Compare systems on held-out tasks: nDCG@10, MRR@10, Recall@100 with intervals and paired tests."""
     with failures_told():
-        if not version:
-            raise BadInput("No version was named.", hint="Give --version; freeze one with: python -m core freeze.")
+        if (version is None) == (collection is None):
+            raise BadInput(
+                "A test is one version or one collection.",
+                hint="Give --version (see: python -m core freeze) or --collection heldout.",
+            )
         workbench = open_workbench(workspace)
         systems = tuple(dict.fromkeys(system or ("raw", "baseline", "bm25")))
-        plan = EvaluationPlan(dataset_version_id=version, systems=systems, bootstrap_samples=bootstrap_samples, seed=seed)
+        plan = EvaluationPlan(
+            dataset_version_id=version, collection=collection, systems=systems, bootstrap_samples=bootstrap_samples, seed=seed
+        )
         job = follow(workbench, workbench.evaluation.start(plan))
         if job.result.get("systems"):
             people.print(_score_table(job.result))

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from rich.table import Table
 
 from core.cli.output import JsonOption, WorkspaceOption, failures_told, finish, open_workbench, people
 from core.domain.dataset import ExportFormat, Fallbacks
@@ -84,6 +85,28 @@ def load_starter(accept: AcceptOption = False, workspace: WorkspaceOption = None
     """Load the starter set: triples written for this project, waiting for review or accepted."""
     with failures_told():
         _tell(open_workbench(workspace).dataset.load_starter(accept=accept), as_json=as_json)
+
+
+@starter.command("verify")
+def verify_starter(
+    data: Annotated[Path | None, typer.Option(help="Folder with starter/, heldout/ and faults/; the shipped one where absent.")] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Recount everything the data cards claim and look for what must not be there; ends with status 1 where something is."""
+    with failures_told():
+        verdict = open_workbench(None).verify_shipped(data)
+        table = Table("count", "is", "wanted", "", title="Shipped data")
+        for count in verdict.counts:
+            wanted = f"at least {count.least:g}" + (f", at most {count.most:g}" if count.most is not None else "")
+            table.add_row(count.name, f"{count.value:g}", wanted, "ok" if count.met else "[red]missed[/red]")
+        people.print(table)
+        for finding in verdict.findings:
+            people.print(f"{finding.record or 'the set'}: {finding.check}: {finding.message}", markup=False, highlight=False)
+        missed = [count.name for count in verdict.counts if not count.met]
+        facts = {"passed": verdict.passed, "counts": {count.name: count.value for count in verdict.counts}, "missed": missed}
+        finish({**facts, "findings": [asdict(f) for f in verdict.findings] if as_json else len(verdict.findings)}, as_json=as_json)
+        if not verdict.passed:
+            raise typer.Exit(1)
 
 
 def _tell(report: ImportReport, *, as_json: bool) -> None:

@@ -143,9 +143,16 @@ class MapPlan(Plan):
 
 
 class EvaluationPlan(Plan):
-    """Compare systems on the held-out part of a version."""
+    """Compare systems on the held-out part of a version, or on a test collection."""
 
-    dataset_version_id: str
+    dataset_version_id: str | None = None
+    collection: str | None = Field(None, description="heldout (shipped), the name of one brought, or a folder in BEIR layout")
     systems: tuple[str, ...] = Field(("raw", "baseline", "bm25"), min_length=1, description="raw | baseline | bm25 | run:<job id> | hub id")
     bootstrap_samples: int = Field(2000, ge=100)
     seed: int = 0
+
+    @model_validator(mode="after")
+    def _one_test(self) -> Self:
+        if (self.dataset_version_id is not None) + (self.collection is not None) != 1:
+            raise ValueError("give exactly one of dataset_version_id and collection")
+        return self

@@ -33,6 +33,11 @@ class Comparison:
 
 
 METRIC_NAMES = {"ndcg_at_10": "nDCG@10", "mrr_at_10": "MRR@10", "recall_at_100": "Recall@100"}
+GEOMETRY = (  # key, name, what it measures (core.evaluation.geometry)
+    ("alignment", "Alignment", "mean squared distance of a query to its positive: 0 is the same point, lower is better"),
+    ("uniformity", "Uniformity", "how evenly documents spread over the sphere: 0 is one point, towards −4 is even, lower is better"),
+    ("anisotropy", "Anisotropy", "mean cosine of random documents: near 1 everything resembles everything, near 0 all directions are used"),
+)
 SURE_BELOW = 0.05
 
 

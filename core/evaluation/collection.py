@@ -1,50 +1,67 @@
-"""The held-out side of a version as a retrieval test: queries, one shared corpus, relevance judgements."""
+"""A test collection: queries with their instructions, one corpus, graded relevance judgements."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+import hashlib
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 
 from core.domain.dataset import Example, Split
-from core.domain.groups import TaskGroup
 from core.domain.identity import content_id, normalise
-from core.domain.ranking import Document, Qrels, document_of
+from core.domain.ranking import Document, Qrels, content_hash_of, document_of
 from core.errors import NothingToDo
 
 
 @dataclass(frozen=True, slots=True)
-class TestQuery:
-    """One query with the instruction it is encoded with. `relevant` are ids of documents that answer it."""
+class JudgedQuery:
+    """One query with the instruction it is encoded with. `grades` maps ids of documents that help to a grade above 0, best first."""
 
     id: str
     text: str
     task: str
-    group: TaskGroup
+    group: str
     language: str
-    relevant: tuple[str, ...]
-    triple_id: str
+    grades: Mapping[str, int]
+    triple_id: str = ""  # of the triple it comes from, where it comes from one
+
+    @property
+    def relevant(self) -> tuple[str, ...]:
+        """Ids of documents with a grade above 0, best first."""
+        return tuple(self.grades)
 
 
 @dataclass(frozen=True, slots=True)
-class HeldoutCollection:
+class JudgedCollection:
     """Every query ranks all of `documents`, so an easy small candidate list cannot flatter a model."""
 
-    queries: tuple[TestQuery, ...]
+    queries: tuple[JudgedQuery, ...]
     documents: tuple[Document, ...]
-    tasks: tuple[str, ...] = field(default=())
+
+    @property
+    def tasks(self) -> tuple[str, ...]:
+        """Instructions of the queries, each once."""
+        return tuple(dict.fromkeys(query.task for query in self.queries))
 
     @property
     def qrels(self) -> Qrels:
-        """Grade 1 for each document that answers a query; everything else is unjudged and counts as 0."""
-        return {query.id: dict.fromkeys(query.relevant, 1) for query in self.queries}
+        """Grades of judged documents; everything else counts as 0."""
+        return {query.id: dict(query.grades) for query in self.queries}
+
+    @property
+    def content_hash(self) -> str:
+        """SHA-256 over documents, queries, instructions and grades: equal hashes mean equal tests."""
+        digest = hashlib.sha256(content_hash_of(self.documents).encode())
+        for query in self.queries:
+            digest.update(json.dumps([query.id, query.text, query.task, dict(query.grades)], ensure_ascii=False).encode() + b"\x1e")
+        return digest.hexdigest()
 
 
-def heldout_collection(examples: Iterable[Example]) -> HeldoutCollection:
+def heldout_collection(examples: Iterable[Example]) -> JudgedCollection:
     """Build the test from the held-out examples among `examples`; texts of the training side never enter.
 
     Texts equal after `normalise` are one document, so a label that is right for many queries is relevant for each of them. Equal queries
-    of one task are one
-    query with several relevant documents; the negatives of all queries are in the corpus too.
+    of one task are one query with several relevant documents, each of grade 1; the negatives of all queries are in the corpus too.
 
     Raises:
         NothingToDo: the version holds nothing out.
@@ -56,18 +73,16 @@ def heldout_collection(examples: Iterable[Example]) -> HeldoutCollection:
             hint="Freeze a version with a held-out share above 0 and at least two tasks in a group.",
         )
     documents: dict[str, Document] = {}
-    relevant: dict[str, list[str]] = {}
+    grades: dict[str, dict[str, int]] = {}
     first: dict[str, Example] = {}
     for example in heldout:
         query_id = content_id(example.group.value, example.task, example.texts.query)
         first.setdefault(query_id, example)
-        answer = _enter(documents, example.texts.positive)
-        if answer not in relevant.setdefault(query_id, []):
-            relevant[query_id].append(answer)
+        grades.setdefault(query_id, {})[_enter(documents, example.texts.positive)] = 1
         if example.texts.negative:
             _enter(documents, example.texts.negative)
-    queries = tuple(TestQuery(i, e.texts.query, e.task, e.group, e.language, tuple(relevant[i]), e.triple_id) for i, e in first.items())
-    return HeldoutCollection(queries, tuple(documents.values()), tuple(dict.fromkeys(e.task for e in heldout)))
+    queries = tuple(JudgedQuery(i, e.texts.query, e.task, e.group.value, e.language, grades[i], e.triple_id) for i, e in first.items())
+    return JudgedCollection(queries, tuple(documents.values()))
 
 
 def _enter(documents: dict[str, Document], text: str) -> str:
@@ -91,7 +106,7 @@ class Overlap:
         return not (self.queries or self.documents or self.tasks)
 
 
-def overlap_with(collection: HeldoutCollection, training: Sequence[Example]) -> Overlap:
+def overlap_with(collection: JudgedCollection, training: Sequence[Example]) -> Overlap:
     """Texts and tasks that are on both sides; strings are compared ignoring case and all white space (Wang et al. 2024)."""
     texts = {t for e in training for t in (e.texts.query, e.texts.positive, e.texts.negative) if t}
     seen = {_bare(text) for text in texts}

@@ -16,10 +16,11 @@ from core.domain.jobs import Job, JobKind, JobState
 from core.domain.plans import EvaluationPlan
 from core.encoder.text_encoder import TextEncoder
 from core.errors import BadPlan, NotFound
-from core.evaluation.collection import HeldoutCollection, heldout_collection, overlap_with
+from core.evaluation.collection import JudgedCollection, heldout_collection, overlap_with
 from core.evaluation.findings import by_attribute, compare_all, moved_queries, pairs_to_compare, query_table, summarise
 from core.evaluation.report import as_html
 from core.evaluation.scoring import SystemScores, score_encoder, score_words
+from core.evaluation.shelf import CollectionShelf
 from core.jobs.board import JobBoard
 from core.jobs.context import JobContext
 from core.retrieval.systems import BM25, RUN_PREFIX, SystemCatalogue
@@ -36,9 +37,12 @@ OpenEncoder = Callable[[EncoderSpec], TextEncoder]
 class EvaluationDesk:
     """Starts evaluations, does their work, reads their reports."""
 
-    def __init__(self, jobs: JobBoard, versions: VersionStore, systems: SystemCatalogue, open_encoder: OpenEncoder) -> None:
+    def __init__(
+        self, jobs: JobBoard, versions: VersionStore, collections: CollectionShelf, systems: SystemCatalogue, open_encoder: OpenEncoder
+    ) -> None:
         self._jobs = jobs
         self._versions = versions
+        self.collections = collections
         self._systems = systems
         self._open_encoder = open_encoder
 
@@ -53,19 +57,34 @@ class EvaluationDesk:
         for name in plan.systems:
             if name != BM25:
                 self._systems.spec(name)
-        version = self._versions.get(plan.dataset_version_id)
-        self.collection(version.id)
-        plan = plan.model_copy(update={"dataset_version_id": version.id})
-        title = f"Evaluate {len(plan.systems)} systems on {version.name}"
-        return self._jobs.start(JobKind.EVALUATE, plan, title=title, dataset_version_id=version.id)
+        plan = self._settled(plan)
+        self.collection(plan)
+        title = f"Evaluate {len(plan.systems)} systems on {self._test_name(plan)}"
+        return self._jobs.start(JobKind.EVALUATE, plan, title=title, dataset_version_id=plan.dataset_version_id)
 
-    def collection(self, version: str) -> HeldoutCollection:
-        """The test a version (id or name) gives; nothing is encoded.
+    def collection(self, plan: EvaluationPlan) -> JudgedCollection:
+        """The test of a plan; nothing is encoded.
 
         Raises:
-            NotFound: no such version. NothingToDo: nothing is held out.
+            NotFound: no such version or collection. NothingToDo: the version holds nothing out. BadRows: the collection is damaged.
         """
-        return heldout_collection(self._versions.examples(self._versions.get(version).id, Split.HELDOUT))
+        if plan.collection is not None:
+            return self.collections.get(plan.collection)
+        version = self._versions.get(plan.dataset_version_id or "")
+        return heldout_collection(self._versions.examples(version.id, Split.HELDOUT))
+
+    def _settled(self, plan: EvaluationPlan) -> EvaluationPlan:
+        """The plan with a version's id in place of its name, and a folder's whole path."""
+        if plan.collection is not None:
+            folder = Path(plan.collection)
+            known = any(plan.collection == name for name, _ in self.collections.names())
+            return plan if known else plan.model_copy(update={"collection": str(folder.resolve())})
+        return plan.model_copy(update={"dataset_version_id": self._versions.get(plan.dataset_version_id or "").id})
+
+    def _test_name(self, plan: EvaluationPlan) -> str:
+        if plan.collection is not None:
+            return self.collections.label(plan.collection)
+        return self._versions.get(plan.dataset_version_id or "").name
 
     def reports(self) -> list[Job]:
         """Evaluations that are done, newest first."""
@@ -89,7 +108,7 @@ class EvaluationDesk:
     def run(self, context: JobContext) -> dict[str, Any]:
         """The job's work. Systems already scored in the job's folder are not scored again."""
         plan = EvaluationPlan.model_validate(context.plan)
-        collection = self.collection(plan.dataset_version_id)
+        collection = self.collection(plan)
         found: dict[str, SystemScores] = {}
         for number, name in enumerate(plan.systems):
             if context.stop_requested():
@@ -101,7 +120,7 @@ class EvaluationDesk:
         write_text(context.folder / PAGE, as_html(report))
         return _short(report)
 
-    def _scored(self, context: JobContext, plan: EvaluationPlan, collection: HeldoutCollection, name: str, number: int) -> SystemScores:
+    def _scored(self, context: JobContext, plan: EvaluationPlan, collection: JudgedCollection, name: str, number: int) -> SystemScores:
         path = self._cache_path(context.folder, name)
         texts = len(collection.queries) + len(collection.documents)
         done = number * texts
@@ -126,8 +145,7 @@ class EvaluationDesk:
         fingerprint = name if name == BM25 else self._systems.spec(name).fingerprint
         return folder / "scores" / f"{fingerprint}.json"
 
-    def _report(self, plan: EvaluationPlan, collection: HeldoutCollection, found: dict[str, SystemScores], job_id: str) -> dict[str, Any]:
-        version = self._versions.get(plan.dataset_version_id)
+    def _report(self, plan: EvaluationPlan, collection: JudgedCollection, found: dict[str, SystemScores], job_id: str) -> dict[str, Any]:
         chance = {"samples": plan.bootstrap_samples, "seed": plan.seed}
         systems = summarise(found, **chance)
         for name, facts in systems.items():
@@ -137,7 +155,12 @@ class EvaluationDesk:
         return {
             "job": job_id,
             "created_at": now(),
-            "version": {"id": version.id, "name": version.name, "content_hash": version.content_hash},
+            "test": {
+                "name": self._test_name(plan),
+                "version": plan.dataset_version_id,
+                "collection": plan.collection,
+                "content_hash": collection.content_hash,
+            },
             "queries": len(collection.queries),
             "documents": len(collection.documents),
             "tasks": len(collection.tasks),
@@ -147,16 +170,16 @@ class EvaluationDesk:
             "by_language": by_attribute(collection, found, "language", **chance),
             "by_task": by_attribute(collection, found, "task", **chance),
             "moved": [moved_queries(collection, found, a, b) for a, b in pairs_to_compare(list(found))],
-            "overlap": self._overlaps(version.id, collection, list(found)),
+            "overlap": self._overlaps(plan.dataset_version_id, collection, list(found)),
             "plan": plan.model_dump(mode="json"),
             "plan_hash": plan_hash(plan.model_dump(mode="json")),
             "packages": {"python": platform.python_version()} | {name: _version_of(name) for name in PACKAGES},
             "per_query": query_table(collection, found),
         }
 
-    def _overlaps(self, version_id: str, collection: HeldoutCollection, systems: list[str]) -> list[dict[str, Any]]:
-        """What of the test lies in the training side of this version, and in the data each tuned run was trained on."""
-        sources = {version_id: f"training side of {self._versions.get(version_id).name}"}
+    def _overlaps(self, version_id: str | None, collection: JudgedCollection, systems: list[str]) -> list[dict[str, Any]]:
+        """What of the test lies in the training side of its version, and in the data each tuned run was trained on."""
+        sources = {version_id: f"training side of {self._versions.get(version_id).name}"} if version_id else {}
         for name in (s for s in systems if s.startswith(RUN_PREFIX)):
             trained_on = self._jobs.get(name.removeprefix(RUN_PREFIX)).dataset_version_id
             if trained_on and trained_on not in sources:
@@ -171,7 +194,7 @@ def _short(report: dict[str, Any]) -> dict[str, Any]:
     """What lists of jobs and the command line show; the rest stays in the report's file."""
     systems = {name: {k: v for k, v in facts.items() if k != "encoder"} for name, facts in report["systems"].items()}
     overlap = [{"with": o["with"]} | {k: len(o[k]) for k in ("queries", "documents", "tasks")} for o in report["overlap"]]
-    kept = {k: report[k] for k in ("queries", "documents", "tasks", "version", "comparisons")}
+    kept = {k: report[k] for k in ("queries", "documents", "tasks", "test", "comparisons")}
     return {"systems": systems, **kept, "overlap": overlap, "report": REPORT, "page": PAGE}
 
 

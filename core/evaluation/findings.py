@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from core.evaluation.collection import HeldoutCollection, TestQuery
+from core.evaluation.collection import JudgedCollection, JudgedQuery
 from core.evaluation.metrics import METRICS
 from core.evaluation.scoring import SystemScores
 from core.evaluation.significance import compare, corrected, score_of
@@ -50,11 +50,11 @@ def compare_all(found: Found, *, samples: int, seed: int) -> list[dict[str, Any]
     return rows
 
 
-def by_attribute(collection: HeldoutCollection, found: Found, attribute: str, *, samples: int, seed: int) -> list[dict[str, Any]]:
+def by_attribute(collection: JudgedCollection, found: Found, attribute: str, *, samples: int, seed: int) -> list[dict[str, Any]]:
     """One row for each value of a query's `attribute` (group, language, task), most queries first; every number has its n."""
     rows_of: dict[str, list[int]] = {}
     for i, query in enumerate(collection.queries):
-        rows_of.setdefault(str(getattr(query, attribute)), []).append(i)
+        rows_of.setdefault(getattr(query, attribute), []).append(i)
     return [
         {
             "name": value,
@@ -68,12 +68,12 @@ def by_attribute(collection: HeldoutCollection, found: Found, attribute: str, *,
     ]
 
 
-def moved_queries(collection: HeldoutCollection, found: Found, system: str, against: str) -> dict[str, Any]:
+def moved_queries(collection: JudgedCollection, found: Found, system: str, against: str) -> dict[str, Any]:
     """The queries whose nDCG@10 rose and fell most from `against` to `system`, with what each put first."""
     change = found[system].scores["ndcg_at_10"] - found[against].scores["ndcg_at_10"]
     rank_change = np.array(found[system].ranks) - np.array(found[against].ranks)  # below 0: nearer to the top
     order = sorted(range(len(change)), key=lambda i: (-change[i], rank_change[i], collection.queries[i].id))
-    texts = {d.id: d.text for d in collection.documents}
+    texts = {d.id: d.content for d in collection.documents}
 
     def told(i: int) -> dict[str, Any]:
         before, after = found[against], found[system]
@@ -93,10 +93,10 @@ def moved_queries(collection: HeldoutCollection, found: Found, system: str, agai
     }
 
 
-def query_table(collection: HeldoutCollection, found: Found) -> list[dict[str, Any]]:
+def query_table(collection: JudgedCollection, found: Found) -> list[dict[str, Any]]:
     """Every query with every system's scores and rank: what all other numbers can be computed from again."""
     return [
-        {"id": query.id, "triple_id": query.triple_id, "group": query.group.value, "language": query.language, "task": query.task}
+        {"id": query.id, "triple_id": query.triple_id, "group": query.group, "language": query.language, "task": query.task}
         | {
             "systems": {
                 name: {"rank": scored.ranks[i]} | {m: round(float(scored.scores[m][i]), 6) for m in METRICS}
@@ -107,11 +107,11 @@ def query_table(collection: HeldoutCollection, found: Found) -> list[dict[str, A
     ]
 
 
-def _query_facts(query: TestQuery, texts: Mapping[str, str]) -> dict[str, Any]:
+def _query_facts(query: JudgedQuery, texts: Mapping[str, str]) -> dict[str, Any]:
     return {
         "query": query.text,
         "task": query.task,
-        "group": query.group.value,
+        "group": query.group,
         "language": query.language,
         "positive": texts[query.relevant[0]],
         "triple_id": query.triple_id,

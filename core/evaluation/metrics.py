@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from core.domain.identity import content_id
 from core.domain.ranking import Qrels
 
 METRICS = ("ndcg_at_10", "mrr_at_10", "recall_at_100")
@@ -30,11 +31,11 @@ class RankedQueries:
 def rank_corpus(similarities_of: Mapping[str, NDArray[np.floating]], documents: Sequence[str], qrels: Qrels) -> RankedQueries:
     """Rank all documents for each query. `similarities_of` maps a query id to an array of shape (documents,).
 
-    Ties break by document id, ids are hashes of texts: a model that gives all documents one similarity gets an order that knows nothing
-    of the answer.
+    Ties break by a hash of the document's id: a model that gives all documents one similarity gets an order that knows nothing of the
+    answer, whatever the ids of a collection tell.
     """
-    by_id = np.argsort(np.array(documents), kind="stable")
-    ids = [documents[i] for i in by_id]
+    ids = sorted(documents, key=content_id)
+    by_id = np.array([place for _, place in sorted((content_id(d), i) for i, d in enumerate(documents))])
     place = {identifier: i for i, identifier in enumerate(ids)}
     top: dict[str, list[str]] = {}
     first: dict[str, int] = {}

@@ -7,8 +7,8 @@ from collections.abc import Iterable, Sequence
 from html import escape
 from typing import Any
 
+from core.domain.report import GEOMETRY, Comparison, in_words
 from core.domain.report import METRIC_NAMES as NAMES
-from core.domain.report import Comparison, in_words
 
 STYLE = """
 :root { color-scheme: light dark; --line: #8885; --soft: #8881; --good: #1a7f4b; --bad: #b3401f; --mark: #3b6fd4 }
@@ -22,17 +22,11 @@ td.n, th.n { text-align: right; font-variant-numeric: tabular-nums; white-space:
 .text { white-space: pre-wrap; overflow-wrap: anywhere } svg { width: 100%; height: auto }
 details { border-bottom: 1px solid var(--line); padding: .4rem 0 }
 """
-GEOMETRY = (
-    ("alignment", "Alignment", "mean squared distance of a query to its positive; lower is better"),
-    ("uniformity", "Uniformity", "how evenly documents fill the sphere; lower (towards -4) is better"),
-    ("anisotropy", "Anisotropy", "mean cosine of random documents; near 1 everything resembles everything"),
-)
 
 
 def as_html(report: dict[str, Any]) -> str:
     """The whole report as a page."""
-    version = report["version"]
-    title = f"Evaluation on {version['name']}"
+    title = f"Evaluation on {report['test']['name']}"
     parts = [
         f"<h1>{escape(title)}</h1>",
         f"<p>{report['queries']} held-out queries of {report['tasks']} tasks, each ranked against all "
@@ -170,6 +164,6 @@ def _overlap(report: dict[str, Any]) -> str:
 
 
 def _provenance(report: dict[str, Any]) -> str:
-    facts = {k: report[k] for k in ("version", "plan", "plan_hash", "packages")}
+    facts = {k: report[k] for k in ("test", "plan", "plan_hash", "packages")}
     facts["encoders"] = {s: {"fingerprint": f["fingerprint"], "encoder": f["encoder"]} for s, f in report["systems"].items()}
     return f"<pre>{escape(json.dumps(facts, ensure_ascii=False, indent=1))}</pre>"

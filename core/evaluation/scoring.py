@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from core.domain.encoder import Role
 from core.encoder.text_encoder import TextEncoder
-from core.evaluation.collection import HeldoutCollection
+from core.evaluation.collection import JudgedCollection
 from core.evaluation.geometry import Geometry, geometry_of
 from core.evaluation.metrics import RankedQueries, rank_by_vectors, rank_corpus, scores_per_query
 from core.retrieval.lexical import LexicalIndex
@@ -47,10 +47,10 @@ class SystemScores:
         return cls(scores, tuple(values["ranks"]), tuple(values["best"]), geometry)
 
 
-def score_encoder(collection: HeldoutCollection, encoder: TextEncoder, *, seed: int = 0, done: Progress = lambda _: None) -> SystemScores:
+def score_encoder(collection: JudgedCollection, encoder: TextEncoder, *, seed: int = 0, done: Progress = lambda _: None) -> SystemScores:
     """Rank by cosine of the encoder's vectors; each query carries the instruction of its task, documents carry none."""
     queries = _encode_queries(collection, encoder, done)
-    documents = _encode(encoder, [d.text for d in collection.documents], Role.DOCUMENT, None, done)
+    documents = _encode(encoder, [d.content for d in collection.documents], Role.DOCUMENT, None, done)
     ids = [d.id for d in collection.documents]
     ranked = rank_by_vectors(queries, [q.id for q in collection.queries], documents, ids, collection.qrels)
     row = {identifier: i for i, identifier in enumerate(ids)}
@@ -58,7 +58,7 @@ def score_encoder(collection: HeldoutCollection, encoder: TextEncoder, *, seed: 
     return _read(collection, ranked, geometry_of(queries, positives, documents, seed=seed))
 
 
-def score_words(collection: HeldoutCollection, *, done: Progress = lambda _: None) -> SystemScores:
+def score_words(collection: JudgedCollection, *, done: Progress = lambda _: None) -> SystemScores:
     """Rank by BM25."""
     index = LexicalIndex.build(collection.documents)
     similarities: dict[str, NDArray[np.floating[Any]]] = {}
@@ -70,13 +70,13 @@ def score_words(collection: HeldoutCollection, *, done: Progress = lambda _: Non
     return _read(collection, ranked, None)
 
 
-def _read(collection: HeldoutCollection, ranked: RankedQueries, geometry: Geometry | None) -> SystemScores:
+def _read(collection: JudgedCollection, ranked: RankedQueries, geometry: Geometry | None) -> SystemScores:
     ids = [q.id for q in collection.queries]
     scores = scores_per_query(ranked, collection.qrels, ids)
     return SystemScores(scores, tuple(ranked.first_relevant[i] for i in ids), tuple(ranked.top[i][0] for i in ids), geometry)
 
 
-def _encode_queries(collection: HeldoutCollection, encoder: TextEncoder, done: Progress) -> NDArray[np.float32]:
+def _encode_queries(collection: JudgedCollection, encoder: TextEncoder, done: Progress) -> NDArray[np.float32]:
     """Shape (queries, d), in the order of the collection, encoded task by task."""
     vectors = np.empty((len(collection.queries), encoder.dimensions), dtype=np.float32)
     by_task: dict[str, list[int]] = {}

@@ -7,8 +7,10 @@ strongly it speaks for a fault; the review queue sorts by the sum of weights.
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Callable, Iterator
 from difflib import SequenceMatcher
+from functools import cache
 
 from core.domain.groups import TaskGroup
 from core.domain.identity import normalise
@@ -177,7 +179,14 @@ def _fields(texts: Texts) -> list[tuple[str, str]]:
 
 
 def _folded(text: str) -> str:
-    return " ".join(re.sub(r"[^\w\s]", " ", normalise(text).casefold()).split())
+    return " ".join(_not_in_words().sub(" ", normalise(text).casefold()).split())
+
+
+@cache
+def _not_in_words() -> re.Pattern[str]:
+    """Punctuation and symbols. Python's own word class leaves out the vowel signs of Indic scripts and Thai, which are parts of words."""
+    marks = "".join(re.escape(chr(point)) for point in range(0x300, 0x10000) if unicodedata.category(chr(point)) in ("Mn", "Mc"))
+    return re.compile(rf"[^\w\s{marks}]")
 
 
 def character_grams(text: str, size: int) -> set[str]:

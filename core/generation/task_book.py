@@ -2,23 +2,19 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
-from itertools import combinations
 
 from core.domain.groups import GROUPS, TaskGroup
 from core.domain.identity import normalise
 from core.domain.task import EmbeddingTask, NearPair, TaskState
 from core.errors import BadInput, NothingToDo
-from core.generation.checks import character_grams
+from core.generation.near_duplicates import near_pairs
 from core.storage.tasks import TaskAddReport, TaskStore
 
 SHORTEST_TASK = 15  # characters
 LONGEST_TASK = 500
 NEAR = 0.55  # Jaccard of character 4-grams: above it, two sentences share most of their wording
-LARGEST_BUCKET = 60  # a 4-gram in more tasks than this (“ given a ”) says nothing and would make every pair a candidate
-FEWEST_SHARED = 3  # rarer 4-grams two tasks must share before they are compared
 
 
 Pairs = list[NearPair]
@@ -117,32 +113,11 @@ class TaskBook:
     def near_duplicates(self, group: TaskGroup | None = None, *, threshold: float = NEAR, limit: int = 100) -> tuple[NearPair, ...]:
         """Pairs of tasks of one group whose wording is alike, most alike first; rejected tasks are left out.
 
-        Similarity is the Jaccard index of character 4-grams. Only pairs that share a gram which is not in everything are compared, so the
-        work grows with the number of real candidates and not with the square of the number of tasks.
+        Similarity is the Jaccard index of character 4-grams (see `near_pairs`).
         """
         pairs: Pairs = []
         for some in [group] if group else [g for g, facts in GROUPS.items() if facts.brainstormed]:
             tasks = [t for t in self._tasks.find(some) if t.state is not TaskState.REJECTED]
-            pairs += _near_pairs(tasks, threshold)
+            found = near_pairs([task.text for task in tasks], threshold=threshold, size=4)
+            pairs += [NearPair(tasks[first], tasks[second], similarity) for first, second, similarity in found]
         return tuple(sorted(pairs, key=lambda p: (-p.similarity, p.first.id, p.second.id))[:limit])
-
-
-def _near_pairs(tasks: Sequence[EmbeddingTask], threshold: float) -> Iterator[NearPair]:
-    grams = [character_grams(task.text, 4) for task in tasks]
-    for first, second in _candidates(grams):
-        similarity = len(grams[first] & grams[second]) / len(grams[first] | grams[second])
-        if similarity >= threshold:
-            yield NearPair(tasks[first], tasks[second], similarity)
-
-
-def _candidates(grams: Sequence[set[str]]) -> list[tuple[int, int]]:
-    """Index pairs that share a few grams which are not in everything."""
-    holders: dict[str, list[int]] = {}
-    for index, some in enumerate(grams):
-        for gram in some:
-            holders.setdefault(gram, []).append(index)
-    shared: Counter[tuple[int, int]] = Counter()
-    for indices in holders.values():
-        if len(indices) <= LARGEST_BUCKET:
-            shared.update(combinations(indices, 2))
-    return [pair for pair, count in shared.items() if count >= FEWEST_SHARED]

@@ -33,7 +33,7 @@ def read_rows(data: bytes, *, source: str, fallbacks: Fallbacks) -> tuple[list[T
     bad: list[BadRow] = []
     for number, line in _lines(data):
         try:
-            good.append(_triple(_object(line), source, fallbacks))
+            good.append(triple_of(_object(line), source, fallbacks))
         except UnusableRowError as error:
             bad.append(BadRow(number, str(error)))
     return good, bad
@@ -59,7 +59,12 @@ def _object(line: bytes) -> dict[str, Any]:
     return row
 
 
-def _triple(row: dict[str, Any], source: str, fallbacks: Fallbacks) -> Triple:
+def triple_of(row: dict[str, Any], source: str, fallbacks: Fallbacks) -> Triple:
+    """The triple of one row.
+
+    Raises:
+        UnusableRowError: with the reason.
+    """
     paired = "anchor" in row and "query" not in row  # the form sentence-transformers uses
     group = _group(row, fallbacks.group if paired else None)
     fixed = GROUPS[group].fixed_task

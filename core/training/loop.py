@@ -18,10 +18,11 @@ from core.domain.plans import TrainingPlan
 from core.encoder.language_model import LanguageModelEncoder, embed
 from core.encoder.tokens import TokenBatch
 from core.errors import TrainingDiverged
-from core.training.adapters import trainable
+from core.training.adapters import adapted_modules, trainable
 from core.training.batches import Batch, BatchOrder, make_batch
 from core.training.checkpoints import CheckpointFolder
 from core.training.gradients import backward, pieces_of
+from core.training.lora_linear import join_products
 from core.training.losses import Contrast, denominator, info_nce
 from core.training.probes import Probes
 
@@ -45,6 +46,9 @@ class Trainer:
     ) -> None:
         """`encoder.model` already carries the adapter (see core.training.adapters)."""
         self.encoder, self.plan = encoder, plan
+        frozen = next(p for p in encoder.model.parameters() if not p.requires_grad)
+        # peft's own layers mix precisions, so they need autocast where the base is bfloat16; joined ones do not, and are faster without
+        self._autocast = join_products(encoder.model) < adapted_modules(encoder.model) and frozen.dtype is torch.bfloat16
         self._examples, self._checkpoints, self._probes = examples, checkpoints, probes
         self._parameters = list(trainable(encoder.model).values())
         self._optimizer = torch.optim.AdamW(self._parameters, lr=plan.learning_rate, betas=BETAS, weight_decay=plan.weight_decay)
@@ -151,9 +155,7 @@ class Trainer:
         return contrast, vectors, sum(len(row) for row in ids), chance
 
     def _precision(self) -> AbstractContextManager[Any]:
-        """bfloat16 arithmetic where the base is held in it; the adapter itself stays float32."""
-        frozen = next(p for p in self.encoder.model.parameters() if not p.requires_grad)
-        return torch.autocast(self.encoder.device.type, torch.bfloat16) if frozen.dtype is torch.bfloat16 else nullcontext()
+        return torch.autocast(self.encoder.device.type, torch.bfloat16) if self._autocast else nullcontext()
 
     def _count(self, loss: float, seconds: float, triples: int, tokens: int) -> None:
         if self.facts["loss_first"] is None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import streamlit as st
 
 from core.domain.jobs import Job, JobState
@@ -30,6 +32,16 @@ def watch_job(job_id: str, *, key: str) -> None:
             if job.state is not JobState.STOPPING and st.button("Stop", key=f"{key}-stop", icon=":material/stop:"):
                 board.stop(job_id)
                 st.rerun(scope="fragment")
+
+
+def show_job(job: Job, *, key: str, show_result: Callable[[Job], None]) -> None:
+    """A job as it stands: watched while it works, its result when it is done, why it ended otherwise."""
+    if job.state.active:
+        watch_job(job.id, key=key)
+    elif job.state is JobState.DONE:
+        show_result(job)
+    else:
+        show_ended(job, key=key)
 
 
 def show_ended(job: Job, *, key: str) -> None:

@@ -56,7 +56,9 @@ def add_version(workbench: Workbench, *, triples: int = 12) -> DatasetVersion:
 def evaluated(workbench: Workbench) -> Job:
     """An evaluation of raw, baseline and bm25 that is done."""
     version = add_version(workbench)
-    desk = EvaluationDesk(workbench.jobs, VersionStore(workbench.database), workbench.systems, HashedEncoder)
+    desk = EvaluationDesk(
+        workbench.jobs, VersionStore(workbench.database), workbench.evaluation.collections, workbench.systems, HashedEncoder
+    )
     plan = EvaluationPlan(dataset_version_id=version.id, bootstrap_samples=100)
     return _done(workbench, JobKind.EVALUATE, plan, desk.run)
 

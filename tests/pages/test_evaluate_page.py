@@ -20,7 +20,8 @@ def words(at: AppTest) -> str:
 def test_an_empty_workspace_says_what_to_do(page):
     page.run()
     assert not page.exception
-    assert "Freeze one" in words(page)
+    assert page.selectbox(key="evaluate-test").options == ["Tercet's held-out collection"]
+    assert "each ranks all" in words(page)
     assert "No evaluation yet" in words(page)
 
 
@@ -29,7 +30,7 @@ def test_the_form_tells_what_will_be_asked(page, workbench):
     page.run()
     assert not page.exception
     assert page.multiselect(key="evaluate-systems").value == ["raw", "baseline", "bm25"]
-    assert "6 queries of 2 tasks; each ranks all 12 held-out documents." in words(page)
+    assert "6 queries of 2 tasks; each ranks all 12 documents." in words(page)
     page.multiselect(key="evaluate-systems").set_value([]).run()
     assert page.button(key="evaluate-start").disabled
 

@@ -12,9 +12,12 @@ from core.domain.plans import EvaluationPlan
 from core.errors import BadPlan, NotFound, NothingToDo
 from core.evaluation.desk import EvaluationDesk
 from core.evaluation.findings import pairs_to_compare
+from core.evaluation.shelf import CollectionShelf
+from core.settings import PROJECT_FOLDER
 from tests.core.evaluation.boards import KnownSystems, KnownVersions, StillBoard, StillContext
 from tests.core.evaluation.examples import KnownEncoder, example
 
+SHIPPED = PROJECT_FOLDER / "data" / "heldout"
 GOOD = {"q1": (1, 0, 0), "p1": (1, 0.1, 0), "n1": (0, 1, 0), "q2": (0, 0, 1), "p2": (0, 0.2, 1)}
 BAD = {"q1": (1, 0, 0), "p1": (0, 1, 0), "n1": (1, 0, 0), "q2": (0, 0, 1), "p2": (0, 0.2, 1)}
 EXAMPLES = (
@@ -35,7 +38,13 @@ def desk(tmp_path):
         opened.append(encoder)
         return encoder
 
-    made = EvaluationDesk(board, KnownVersions(*EXAMPLES), KnownSystems("raw", "run:a"), open_encoder)
+    made = EvaluationDesk(
+        board,
+        KnownVersions(*EXAMPLES),
+        CollectionShelf(shipped=SHIPPED, folder=tmp_path / "collections"),
+        KnownSystems("raw", "run:a"),
+        open_encoder,
+    )
     made.board, made.opened = board, opened
     return made
 
@@ -88,7 +97,8 @@ def test_report_tells_groups_languages_moved_queries_overlap_and_provenance(desk
     assert moved["improved"][0]["first_before"] == "n1"
     assert moved["hurt"] == []
     assert report["overlap"][0]["documents"] == ["p1"]  # "P 1" was trained on: equal ignoring case and spacing
-    assert report["version"]["content_hash"] == "hash-of-v1"
+    assert report["test"]["version"] == "v1"
+    assert report["test"]["content_hash"] == desk.collection(PLAN).content_hash
     assert report["systems"]["raw"]["fingerprint"] == KnownSystems("raw").spec("raw").fingerprint
     assert report["systems"]["bm25"]["geometry"] is None
     assert len(report["per_query"]) == 2
@@ -129,7 +139,7 @@ def test_what_cannot_be_evaluated_is_refused_before_a_job_starts(desk):
         desk.start(PLAN.model_copy(update={"systems": ("raw", "raw")}))
     with pytest.raises(NotFound):
         desk.start(PLAN.model_copy(update={"dataset_version_id": "v9"}))
-    empty = EvaluationDesk(desk.board, KnownVersions(*EXAMPLES[2:]), KnownSystems("raw"), lambda _: None)
+    empty = EvaluationDesk(desk.board, KnownVersions(*EXAMPLES[2:]), desk.collections, KnownSystems("raw"), lambda _: None)
     with pytest.raises(NothingToDo):
         empty.start(PLAN.model_copy(update={"systems": ("raw",)}))
     assert desk.board.jobs == {}
@@ -148,3 +158,24 @@ def test_tuned_against_raw_comes_first_and_each_pair_once():
     pairs = pairs_to_compare(["raw", "bm25", "run:a", "baseline"])
     assert pairs[:3] == [("run:a", "raw"), ("baseline", "raw"), ("bm25", "raw")]
     assert len(pairs) == len({frozenset(pair) for pair in pairs}) == 6
+
+
+def test_a_collection_in_a_folder_is_a_test_too(desk, beir_folder):
+    desk.opened.clear()
+    encoders = {"embedded:raw": {"q": (1, 0), "the answer": (0, 1), "Title\nnoise": (1, 0), "half an answer": (0.5, 1)}}
+    made = EvaluationDesk(
+        desk.board, KnownVersions(*EXAMPLES), desk.collections, KnownSystems("raw"), lambda s: KnownEncoder(encoders[s.base])
+    )
+    job = made.start(EvaluationPlan(collection=str(beir_folder), systems=("raw", "bm25"), bootstrap_samples=100))
+    result = made.run(StillContext(job))
+    assert (result["queries"], result["documents"], result["tasks"]) == (1, 3, 1)
+    gain, ideal = 1 / 1.5849625 + 2 / 2, 2 + 1 / 1.5849625  # linear gains of ranks 2 (grade 1) and 3 (grade 2) against ranks 1 and 2
+    assert result["systems"]["raw"]["ndcg_at_10"]["mean"] == pytest.approx(gain / ideal, abs=1e-4)
+    assert result["test"]["collection"] == str(beir_folder)
+    assert result["overlap"] == []
+
+
+def test_a_test_is_one_version_or_one_collection():
+    for fields in ({}, {"dataset_version_id": "v", "collection": "heldout"}):
+        with pytest.raises(ValueError, match="exactly one"):
+            EvaluationPlan(**fields)
