@@ -33,7 +33,7 @@ def show_start(workbench: Workbench) -> None:
         with problems_shown():
             plan = EvaluationPlan(**tests[chosen_test][1], systems=tuple(chosen) or ("raw",))
             test = workbench.evaluation.collection(plan)
-            left.caption(f"{len(test.queries)} queries of {len(test.tasks)} tasks; each ranks all {len(test.documents)} documents.")
+            left.caption(f"Queries: {len(test.queries)}, tasks: {len(test.tasks)}. Each query ranks all {len(test.documents)} documents.")
             if right.button("Evaluate", key="evaluate-start", type="primary", icon=":material/play_arrow:", disabled=not chosen):
                 job = workbench.evaluation.start(plan)
                 st.session_state["evaluate-shown"] = job.id

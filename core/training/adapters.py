@@ -51,7 +51,7 @@ def save_adapter(model: Any, folder: Path) -> str:
     temporary = folder.with_name(f".{folder.name}.tmp")
     with translated_errors():
         shutil.rmtree(temporary, ignore_errors=True)
-        model.save_pretrained(temporary, safe_serialization=True)
+        model.save_pretrained(temporary, safe_serialization=True, save_embedding_layers=False)  # else peft asks the hub
         shutil.rmtree(folder, ignore_errors=True)
         temporary.rename(folder)
     return sha256_of(folder / ADAPTER_WEIGHTS)

@@ -15,7 +15,7 @@ import torch
 from core.encoder.tokens import TokenBatch, pad
 from core.training.losses import Contrast
 
-GRAPH_TOKENS = 2560  # about 2.7 MB of activations a token at the peak: 7 to 8 GB in all for the embedded decoder
+GRAPH_TOKENS = 3072  # about 2 MB of activations a token at the peak: 7 to 8 GB in all for the embedded decoder
 Embed = Callable[[TokenBatch], torch.Tensor]
 Loss = Callable[[torch.Tensor], Contrast]  # of all vectors of the batch, in order of its texts
 

@@ -4,6 +4,7 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from core.settings import PROJECT_FOLDER
+from tests.factories import make_beir_folder, zip_of
 from tests.pages.finished_jobs import add_version, evaluated
 
 
@@ -21,7 +22,7 @@ def test_an_empty_workspace_says_what_to_do(page):
     page.run()
     assert not page.exception
     assert page.selectbox(key="evaluate-test").options == ["Tercet's held-out collection"]
-    assert "each ranks all" in words(page)
+    assert "Each query ranks all" in words(page)
     assert "No evaluation yet" in words(page)
 
 
@@ -30,7 +31,7 @@ def test_the_form_tells_what_will_be_asked(page, workbench):
     page.run()
     assert not page.exception
     assert page.multiselect(key="evaluate-systems").value == ["raw", "baseline", "bm25"]
-    assert "6 queries of 2 tasks; each ranks all 12 documents." in words(page)
+    assert "Queries: 6, tasks: 2. Each query ranks all 12 documents." in words(page)
     page.multiselect(key="evaluate-systems").set_value([]).run()
     assert page.button(key="evaluate-start").disabled
 
@@ -65,3 +66,24 @@ def test_texts_of_the_data_are_never_markup(page, workbench):
     assert all("\\<b\\>" in label and "\\*question\\*" in label for label in shown)
     assert shown
     assert not any("<b>bold" in m.value for m in page.markdown)
+
+
+def test_a_brought_collection_becomes_a_test(page, tmp_path):
+    page.run()
+    page.text_input(key="evaluate-bring-name").set_value("My test")
+    page.file_uploader(key="evaluate-bring-file").upload("small.zip", zip_of(make_beir_folder(tmp_path / "small")))
+    page.button(key="evaluate-bring-go").click().run()
+    assert not page.exception
+    assert page.selectbox(key="evaluate-test").options == ["Tercet's held-out collection", "my-test"]
+    page.selectbox(key="evaluate-test").set_value("collection my-test").run()
+    assert "Queries: 1, tasks: 1. Each query ranks all 3 documents." in words(page)
+
+
+def test_a_zip_that_holds_no_collection_is_told(page):
+    page.run()
+    page.text_input(key="evaluate-bring-name").set_value("My test")
+    page.file_uploader(key="evaluate-bring-file").upload("small.zip", b"nonsense")
+    page.button(key="evaluate-bring-go").click().run()
+    assert not page.exception
+    assert any("The zip cannot be read" in box.value for box in page.error)
+    assert page.selectbox(key="evaluate-test").options == ["Tercet's held-out collection"]

@@ -1,23 +1,13 @@
 from __future__ import annotations
 
-import io
 import json
-import zipfile
 
 import pytest
 
 from core.errors import BadInput, BadRows, NotFound
-from core.evaluation.beir import ANY_TASK, PARTS, folder_reader, read_beir, zip_reader
+from core.evaluation.beir import ANY_TASK, folder_reader, read_beir, zip_reader
 from core.evaluation.shelf import CollectionShelf
-
-
-def zipped(folder, *, inside: str = "", without: str = "") -> bytes:
-    data = io.BytesIO()
-    with zipfile.ZipFile(data, "w") as archive:
-        for part in PARTS:
-            if part != without:
-                archive.write(folder / part, f"{inside}{part}")
-    return data.getvalue()
+from tests.factories import zip_of
 
 
 def test_queries_documents_and_grades(beir_folder):
@@ -77,9 +67,9 @@ def test_bytes_that_are_no_text_and_missing_parts(beir_folder):
 def test_a_zip_gives_the_same_wherever_its_folder_lies(beir_folder):
     wanted = read_beir(folder_reader(beir_folder))
     for inside in ("", "small/", "a/b/"):
-        assert read_beir(zip_reader(zipped(beir_folder, inside=inside))) == wanted
+        assert read_beir(zip_reader(zip_of(beir_folder, inside=inside))) == wanted
     with pytest.raises(NotFound, match="The zip holds no qrels"):
-        read_beir(zip_reader(zipped(beir_folder, without="qrels/test.tsv")))
+        read_beir(zip_reader(zip_of(beir_folder, without="qrels/test.tsv")))
     with pytest.raises(BadInput, match="cannot be read"):
         zip_reader(b"no zip")
 
@@ -87,15 +77,15 @@ def test_a_zip_gives_the_same_wherever_its_folder_lies(beir_folder):
 def test_a_brought_collection_is_kept_only_when_it_can_be_used(beir_folder, tmp_path):
     shelf = CollectionShelf(shipped=beir_folder, folder=tmp_path / "collections")
     assert [name for name, _ in shelf.names()] == ["heldout"]
-    shelf.add("My  Test", zipped(beir_folder))
+    shelf.add("My  Test", zip_of(beir_folder))
     assert [name for name, _ in shelf.names()] == ["heldout", "my-test"]
     assert shelf.get("my-test") == shelf.get("heldout") == shelf.get(str(beir_folder))
-    for name, data, told in (("my test", zipped(beir_folder), "already"), ("heldout", b"", "already"), ("?!", b"", "needs a name")):
+    for name, data, told in (("my test", zip_of(beir_folder), "already"), ("heldout", b"", "already"), ("?!", b"", "needs a name")):
         with pytest.raises(BadInput, match=told):
             shelf.add(name, data)
     (beir_folder / "corpus.jsonl").write_text(json.dumps({"_id": "d1", "text": "x"}), encoding="utf-8")
     with pytest.raises(BadRows):
-        shelf.add("broken", zipped(beir_folder))
+        shelf.add("broken", zip_of(beir_folder))
     assert [name for name, _ in shelf.names()] == ["heldout", "my-test"]
     with pytest.raises(NotFound, match="no test collection nothing"):
         shelf.get("nothing")

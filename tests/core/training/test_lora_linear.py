@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from core.training.adapters import adapted_modules, attach, trainable
+from core.training.adapters import adapted_modules, attach, save_adapter, trainable
 from core.training.lora_linear import join_products
 
 
@@ -76,6 +76,6 @@ def test_saved_weights_are_pefts(tmp_path):
     plain, joined = adapted(), adapted()
     join_products(joined)
     for number, model in enumerate((plain, joined)):
-        model.save_pretrained(tmp_path / str(number))
+        save_adapter(model, tmp_path / str(number))
     files = [(tmp_path / str(number) / "adapter_model.safetensors").read_bytes() for number in (0, 1)]
     assert files[0] == files[1]
