@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from core.domain.encoder import EncoderSpec, Role
 from core.encoder.files import sha256_of
+from core.encoder.packing import forward_packed, is_packing
 from core.encoder.pooling import pool, positions
 from core.encoder.tokens import TextTokenizer, TokenBatch, pad
 from core.errors import ModelNotFound, ModelUnusable
@@ -39,14 +40,23 @@ class LanguageModelEncoder:
             chosen = by_length[start : start + batch_size]
             batch = pad([rows[i] for i in chosen], value=self.tokens.pad)
             with torch.inference_mode():
-                vectors[chosen] = embed(self.model, batch.to(self.device), self.spec).cpu().numpy()
+                vectors[chosen] = embed(self.model, [batch.to(self.device)], self.spec).cpu().numpy()
         return vectors
 
 
-def embed(model: Any, batch: TokenBatch, spec: EncoderSpec) -> torch.Tensor:
-    """Unit vectors (texts, width) in float32 of a padded batch; gradients flow if they are on."""
-    output = model(input_ids=batch.ids, attention_mask=batch.mask, position_ids=positions(batch.mask), **_no_cache(model))
-    return pool(output.last_hidden_state, batch.mask, spec.pooling)
+def embed(model: Any, batches: Sequence[TokenBatch], spec: EncoderSpec) -> torch.Tensor:
+    """Unit vectors (texts, width) in float32 of padded batches, batch after batch; gradients flow if they are on.
+
+    A model that takes packed rows (see core.encoder.packing) does all batches in one pass.
+    """
+    if is_packing(model):
+        states = forward_packed(model, batches)
+    else:
+        states = [
+            model(input_ids=b.ids, attention_mask=b.mask, position_ids=positions(b.mask), **_no_cache(model)).last_hidden_state
+            for b in batches
+        ]
+    return torch.cat([pool(found, batch.mask, spec.pooling) for found, batch in zip(states, batches, strict=True)])
 
 
 def _no_cache(model: Any) -> dict[str, bool]:

@@ -15,26 +15,30 @@ import torch
 from core.encoder.tokens import TokenBatch, pad
 from core.training.losses import Contrast
 
-GRAPH_TOKENS = 3072  # about 2 MB of activations a token at the peak: 7 to 8 GB in all for the embedded decoder
-Embed = Callable[[TokenBatch], torch.Tensor]
+GRAPH_TOKENS = 7168  # about 1 MB of activations a token at the peak, packed: 8 GB in all for the embedded decoder
+Embed = Callable[[Sequence[TokenBatch]], torch.Tensor]  # unit vectors of all texts of some batches, batch after batch
 Loss = Callable[[torch.Tensor], Contrast]  # of all vectors of the batch, in order of its texts
 
 
 @dataclass(frozen=True, slots=True)
 class Piece:
-    """Texts of like length that go through the model together."""
+    """Texts of like length, padded to one."""
 
     rows: list[int]
     tokens: TokenBatch
 
 
-def pieces_of(ids: Sequence[Sequence[int]], *, padding: int, most_tokens: int = GRAPH_TOKENS) -> list[Piece]:
-    """Cut texts, sorted by length, where padding would waste over a third or a piece would exceed `most_tokens`."""
+def pieces_of(ids: Sequence[Sequence[int]], *, padding: int, most_tokens: int = GRAPH_TOKENS, packed: bool = False) -> list[Piece]:
+    """Cut texts, sorted by length, where padding would waste too much or a piece would exceed `most_tokens`.
+
+    A packed pass has no price for a piece more, so pieces are cut where padding wastes over an eighth; otherwise over a third.
+    """
+    slack, free = (1.125, 2) if packed else (1.5, 8)
     order = sorted(range(len(ids)), key=lambda i: (len(ids[i]), i))
     groups: list[list[int]] = []
     for i in order:
         group = groups[-1] if groups else []
-        fits = group and len(ids[i]) <= 1.5 * len(ids[group[0]]) + 8 and len(ids[i]) * (len(group) + 1) <= most_tokens
+        fits = group and len(ids[i]) <= slack * len(ids[group[0]]) + free and len(ids[i]) * (len(group) + 1) <= most_tokens
         if fits:
             group.append(i)
         else:
@@ -44,28 +48,44 @@ def pieces_of(ids: Sequence[Sequence[int]], *, padding: int, most_tokens: int = 
 
 def backward(pieces: Sequence[Piece], embed: Embed, loss: Loss, *, graph_tokens: int = GRAPH_TOKENS) -> tuple[Contrast, torch.Tensor]:
     """Add the batch's gradient to the parameters; returns the loss and all vectors (texts, width), detached."""
-    size = sum(piece.tokens.ids.numel() for piece in pieces)
-    if size <= graph_tokens:
-        vectors = _in_order(pieces, [embed(piece.tokens) for piece in pieces])
+    passes = _passes(pieces, graph_tokens)
+    if len(passes) == 1:
+        vectors = _in_order(pieces, [embed([piece.tokens for piece in pieces])])
         contrast = loss(vectors)
         contrast.loss.backward()
         return contrast, vectors.detach()
     states, parts = [], []
     with torch.no_grad():
-        for piece in pieces:
+        for some in passes:
             states.append(random_states())
-            parts.append(embed(piece.tokens))
+            parts.append(embed([piece.tokens for piece in some]))
     vectors = _in_order(pieces, parts).requires_grad_()
     contrast = loss(vectors)
     contrast.loss.backward()
     gradient = vectors.grad
     assert gradient is not None
     after = random_states()
-    for piece, state in zip(pieces, states, strict=True):
+    for some, state in zip(passes, states, strict=True):
         set_random_states(state)
-        torch.autograd.backward(embed(piece.tokens), gradient[piece.rows])
+        rows = [row for piece in some for row in piece.rows]
+        torch.autograd.backward(embed([piece.tokens for piece in some]), gradient[rows])
     set_random_states(after)
     return contrast, vectors.detach()
+
+
+def _passes(pieces: Sequence[Piece], most_tokens: int) -> list[list[Piece]]:
+    """Pieces that go through the model together: as many as keep below `most_tokens`, at least one."""
+    passes: list[list[Piece]] = []
+    size = 0
+    for piece in pieces:
+        tokens = piece.tokens.ids.numel()
+        if passes and size + tokens <= most_tokens:
+            passes[-1].append(piece)
+            size += tokens
+        else:
+            passes.append([piece])
+            size = tokens
+    return passes
 
 
 def random_states() -> dict[str, torch.Tensor]:

@@ -16,6 +16,7 @@ from core.domain.dataset import Example
 from core.domain.encoder import EncoderSpec, Role
 from core.domain.plans import TrainingPlan
 from core.encoder.language_model import LanguageModelEncoder, embed
+from core.encoder.packing import is_packing
 from core.encoder.tokens import TokenBatch
 from core.errors import TrainingDiverged
 from core.training.adapters import adapted_modules, trainable
@@ -146,11 +147,12 @@ class Trainer:
         def loss(vectors: torch.Tensor) -> Contrast:
             return info_nce(vectors[:count], vectors[count:], positives, allowed=allowed, temperature=plan.temperature)
 
-        def forward(tokens: TokenBatch) -> torch.Tensor:
+        def forward(batches: Sequence[TokenBatch]) -> torch.Tensor:
             with self._precision():
-                return embed(model, tokens.to(self.encoder.device), self.encoder.spec)
+                return embed(model, [batch.to(self.encoder.device) for batch in batches], self.encoder.spec)
 
-        contrast, vectors = backward(pieces_of(ids, padding=tokenizer.pad), forward, loss)
+        pieces = pieces_of(ids, padding=tokenizer.pad, packed=is_packing(model))
+        contrast, vectors = backward(pieces, forward, loss)
         chance = float(allowed.sum(1).float().log().mean())  # of vectors that say nothing
         return contrast, vectors, sum(len(row) for row in ids), chance
 

@@ -16,6 +16,7 @@ from core.domain.encoder import EncoderSpec, Role
 from core.domain.plans import TrainingPlan
 from core.encoder.language_model import LanguageModelEncoder, load_base, pick_device, pick_dtype
 from core.encoder.open_encoder import open_encoder, resolve_base
+from core.encoder.packing import use_packing
 from core.errors import ModelUnusable, TrainingDiverged
 from core.jobs.context import JobContext
 from core.settings import Settings
@@ -104,8 +105,8 @@ def _load(plan: TrainingPlan, settings: Settings) -> LanguageModelEncoder:
     source = resolve_base(plan.base_model, settings)
     device = pick_device(settings.device)
     model, tokenizer = load_base(source, dtype=pick_dtype(device))
-    if device.type == "cpu":  # texts are short here, and the fused kernel's backward in bfloat16 is the slower one on a CPU
-        model.set_attn_implementation("eager")
+    if not use_packing(model, max_length=plan.max_length) and device.type == "cpu":
+        model.set_attn_implementation("eager")  # the fused kernel's backward in bfloat16 is the slower one on a CPU
     tuned = attach(model, rank=plan.lora_rank, alpha=plan.lora_alpha, dropout=plan.lora_dropout, base_name=source, seed=plan.seed)
     spec = replace(tuned_spec(plan), max_length=plan.max_length)
     return LanguageModelEncoder(tuned, tokenizer, spec, device=device)

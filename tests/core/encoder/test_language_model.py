@@ -26,8 +26,8 @@ def test_padding_side_does_not_matter(encoder, pooling):
     rows = encoder.tokens.ids(TEXTS, role=Role.DOCUMENT)
     spec = EncoderSpec(base="tiny", pooling=pooling)
     with torch.inference_mode():
-        right = embed(encoder.model, pad(rows, value=0), spec)
-        left = embed(encoder.model, pad(rows, value=0, side="left"), spec)
+        right = embed(encoder.model, [pad(rows, value=0)], spec)
+        left = embed(encoder.model, [pad(rows, value=0, side="left")], spec)
     assert torch.allclose(left, right, atol=1e-5)
 
 

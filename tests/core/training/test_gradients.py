@@ -25,7 +25,7 @@ def gradient(trainer, graph_tokens: int) -> tuple[float, torch.Tensor]:
     allowed = denominator(["a", "b"], ["c", "d"], [0, 1], [None, None])
     contrast, _ = backward(
         pieces,
-        lambda batch: embed(model, batch, spec),
+        lambda batches: embed(model, batches, spec),
         lambda v: info_nce(v[:2], v[2:], torch.tensor([0, 1]), allowed=allowed, temperature=0.1),
         graph_tokens=graph_tokens,
     )
