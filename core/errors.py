@@ -10,6 +10,7 @@ WorkbenchError
     EndpointError         a language model endpoint
         EndpointUnreachable   refused, timed out, name not found
         EndpointRejected      answered with an error we must not repeat (bad key, bad request)
+            NotTheProtocol        answered something that is no reply of the protocol
         RateLimited           asked us to slow down
         TruncatedReply        ran out of tokens before the end
         UnusableReply         answered something that does not fit the schema
@@ -24,7 +25,7 @@ WorkbenchError
     JobError              long work
         OutOfMemory       the process needs more memory than there is
         TrainingDiverged  NaN or collapse
-        BudgetReached     the money or request budget of the plan is used up
+        BudgetReached     the money, request or token budget of the plan is used up
         JobLost           the process is gone and left no result
     IndexMismatch         an index was built by another encoder
     ServiceUnavailable    the model service does not answer
@@ -89,6 +90,14 @@ class EndpointRejected(EndpointError):
     """Answered with an error that repeating cannot mend."""
 
 
+class NotTheProtocol(EndpointRejected):
+    """Answered something that is no reply of the protocol; `body` is what came."""
+
+    def __init__(self, message: str, *, hint: str = "", body: str = "") -> None:
+        super().__init__(message, hint=hint)
+        self.body = body
+
+
 class RateLimited(EndpointError):
     """Asked us to slow down."""
 
@@ -146,7 +155,7 @@ class TrainingDiverged(JobError):
 
 
 class BudgetReached(JobError):
-    """The money or request budget of the plan is used up."""
+    """The money, request or token budget of the plan is used up."""
 
 
 class JobLost(JobError):

@@ -29,12 +29,14 @@ if TYPE_CHECKING:
     from core.evaluation.desk import EvaluationDesk
     from core.exploration.desk import ExplorationDesk
     from core.exploration.lesson import Lesson
+    from core.generation.checks.desk import CheckDesk
     from core.generation.desk import GenerationDesk
-    from core.generation.endpoint_book import EndpointBook
-    from core.generation.prompt_library import PromptLibrary
+    from core.generation.prompts.prompt_library import PromptLibrary
+    from core.generation.prompts.trial import PromptTrial
+    from core.generation.replies.rereading import ReplyShelf
+    from core.generation.sending.endpoint_book import EndpointBook
+    from core.generation.sending.teachers import Teachers
     from core.generation.task_book import TaskBook
-    from core.generation.teachers import Teachers
-    from core.generation.trial import PromptTrial
     from core.retrieval.corpora import CorpusShelf
     from core.retrieval.desk import SearchDesk
     from core.retrieval.service_client import ModelService
@@ -70,7 +72,7 @@ class Workbench:
     @cached_property
     def prompts(self) -> PromptLibrary:
         """Templates, their versions and what each brought."""
-        from core.generation.prompt_library import PromptLibrary
+        from core.generation.prompts.prompt_library import PromptLibrary
         from core.storage.ledger import Ledger
         from core.storage.prompts import PromptStore
         from core.storage.tasks import TaskStore
@@ -94,12 +96,36 @@ class Workbench:
         from core.storage.triples import TripleStore
 
         stores = Ledger(self.database), TaskStore(self.database), TripleStore(self.database)
-        return GenerationDesk(self.jobs, *stores, self.prompts, open_model=self._teachers.open)
+        return GenerationDesk(self.jobs, *stores, self.prompts, open_model=self._teachers.open, check=self.checks.check)
+
+    @cached_property
+    def checks(self) -> CheckDesk:
+        """Checks that need no person, with the workspace's thresholds."""
+        from core.generation.checks.desk import CheckDesk
+        from core.storage.preferences import PreferenceStore
+        from core.storage.triples import TripleStore
+
+        stores = TripleStore(self.database), PreferenceStore(self.database)
+        return CheckDesk(self.jobs, *stores, self.settings.workspace / "checks", self._open_encoder)
+
+    @cached_property
+    def replies(self) -> ReplyShelf:
+        """Stored replies that brought nothing."""
+        from core.generation.replies.reply_readers import ExampleReader, TaskReader
+        from core.generation.replies.rereading import ReplyShelf
+        from core.storage.ledger import Ledger
+        from core.storage.replies import StoredReplies
+        from core.storage.tasks import TaskStore
+        from core.storage.triples import TripleStore
+
+        tasks = TaskStore(self.database)
+        examples = ExampleReader(TripleStore(self.database), tasks, self.checks.check)
+        return ReplyShelf(Ledger(self.database), StoredReplies(self.database), examples, TaskReader(tasks))
 
     @cached_property
     def endpoints(self) -> EndpointBook:
         """Language model endpoints by name, without their keys."""
-        from core.generation.endpoint_book import EndpointBook
+        from core.generation.sending.endpoint_book import EndpointBook
         from core.storage.preferences import PreferenceStore
 
         return EndpointBook(PreferenceStore(self.database), self._teachers, self.settings)
@@ -107,15 +133,17 @@ class Workbench:
     @cached_property
     def trial(self) -> PromptTrial:
         """One real call with a prompt."""
-        from core.generation.trial import PromptTrial
+        from core.generation.prompts.trial import PromptTrial
 
         return PromptTrial(self._teachers, lambda request: self.service.chat(request))
 
     @cached_property
     def _teachers(self) -> Teachers:
-        from core.generation.teachers import Teachers
+        from core.generation.sending.capabilities import CapabilityBook
+        from core.generation.sending.teachers import Teachers
+        from core.storage.preferences import PreferenceStore
 
-        return Teachers(self.settings, self.keys)
+        return Teachers(self.settings, self.keys, CapabilityBook(PreferenceStore(self.database)))
 
     @cached_property
     def training(self) -> TrainingDesk:
@@ -191,17 +219,15 @@ class Workbench:
     @cached_property
     def review(self) -> ReviewDesk:
         """The queue of triples and the decisions on them."""
-        from core.generation.checks import check_triple
         from core.review.desk import ReviewDesk
         from core.storage.decisions import DecisionStore
         from core.storage.triples import TripleStore
 
-        return ReviewDesk(TripleStore(self.database), DecisionStore(self.database), check_triple)
+        return ReviewDesk(TripleStore(self.database), DecisionStore(self.database), self.checks.check)
 
     @cached_property
     def dataset(self) -> DatasetShelf:
         """All triples, and the versions frozen of them."""
-        from core.generation.checks import check_triple
         from core.review.shelf import DatasetShelf, Stores
         from core.storage.decisions import DecisionStore
         from core.storage.tasks import TaskStore
@@ -209,7 +235,7 @@ class Workbench:
         from core.storage.versions import VersionStore
 
         stores = Stores(TripleStore(self.database), DecisionStore(self.database), VersionStore(self.database), TaskStore(self.database))
-        return DatasetShelf(stores, self.jobs, check_triple, starter_folder=PROJECT_FOLDER / "data" / "starter")
+        return DatasetShelf(stores, self.jobs, self.checks.check, starter_folder=PROJECT_FOLDER / "data" / "starter")
 
     def verify_shipped(self, data: Path | None = None) -> Verdict:
         """Recount and check the data that ships with the project, or a folder laid out like it."""
@@ -222,6 +248,7 @@ class Workbench:
         work: dict[JobKind, Work] = {
             JobKind.BRAINSTORM: lambda context: self.generation.run_brainstorm(context),
             JobKind.GENERATE: lambda context: self.generation.run_generation(context),
+            JobKind.CHECK: lambda context: self.checks.run(context),
             JobKind.TRAIN: lambda context: self.training.run(context),
             JobKind.INDEX: lambda context: self.search.run_index(context),
             JobKind.MAP: lambda context: self.exploration.run_map(context),

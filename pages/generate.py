@@ -15,6 +15,7 @@ from core.domain.plans import Budget, GenerationPlan
 from core.domain.prompt import PromptStep
 from core.domain.task import TaskState
 from core.errors import BadPlan, WorkbenchError
+from pages.ui.check_histograms import show_checks
 from pages.ui.generation_charts import UNKNOWN_PRICE, attempt, duration, language_chart, show_attempts, show_job
 from pages.ui.problems import problems_shown
 from pages.ui.prompt_editor import money
@@ -76,14 +77,16 @@ def choose_details(endpoint: Endpoint) -> dict[str, object]:
     top_p = first[1].number_input("Top-p", 0.01, 1.0, endpoint.top_p, 0.05, key=f"top-p-{endpoint.name}")
     in_flight = first[2].number_input("In flight", 1, 1000, endpoint.in_flight, key=f"in-flight-{endpoint.name}", help="Requests at a time")
     max_tokens = first[3].number_input("Reply tokens", 16, 200_000, endpoint.max_tokens, step=256, key=f"max-tokens-{endpoint.name}",
-                                       help="A reply that needs more is cut off and counts as failed")  # fmt: skip
+                                       help="A reply that needs more is cut off, and asked for once more with twice the room")  # fmt: skip
     second = st.columns(4)
     requests = second[0].number_input("Most requests", 1, None, None, key="budget-requests", placeholder="no limit")
     dollars = second[1].number_input("Most US$", 0.0, None, None, key="budget-money", placeholder="no limit")
-    seed = second[2].number_input("Seed", 0, None, jobs, key="generate-seed",
+    tokens = second[2].number_input("Most tokens", 1, None, None, key="budget-tokens", placeholder="no limit",
+                                    help="Prompts and replies together")  # fmt: skip
+    seed = second[3].number_input("Seed", 0, None, jobs, key="generate-seed",
                                   help="Same plan, same seed: the same requests; what has a reply is not sent again.")  # fmt: skip
     return {"temperature": temperature, "top_p": top_p, "in_flight": in_flight, "max_tokens": max_tokens,
-            "budget": Budget(requests=requests, money=dollars), "seed": seed}  # fmt: skip
+            "budget": Budget(requests=requests, money=dollars, tokens=tokens), "seed": seed}  # fmt: skip
 
 
 def choose_prompts(counts: dict[TaskGroup, int]) -> dict[TaskGroup, str]:
@@ -203,3 +206,7 @@ with problems_shown():
     st.divider()
     st.markdown("##### Jobs")
     show_jobs()
+    st.divider()
+    st.markdown("##### Checks")
+    st.caption("They flag and order the review. Only exact duplicates and unreadable replies are left out; both can be listed.")
+    show_checks()

@@ -8,10 +8,12 @@ import pandas as pd
 import streamlit as st
 
 from core.domain.endpoint import ConnectionReport, Endpoint
+from core.errors import BadInput
 from pages.ui.problems import problems_shown
 from pages.ui.session import open_workbench, reviewer
 from pages.ui.widgets import plain
 
+LEFT_OUT = "refused, left out from now on"
 LOW_SPACE_BYTES = 2 * 1024**3
 
 
@@ -48,6 +50,8 @@ def show_endpoints() -> None:
     found: tuple[str, ConnectionReport] | None = st.session_state.get("connection")
     if found and found[0] == endpoint.name:
         show_connection(found[1])
+    elif not endpoint.embedded:
+        show_capabilities(book.known_capabilities(endpoint))
 
 
 def show_connection(report: ConnectionReport) -> None:
@@ -55,14 +59,32 @@ def show_connection(report: ConnectionReport) -> None:
     st.success(f"It answers in {report.seconds:.1f} s as {plain(report.model)}.", icon=":material/check_circle:")
     facts = {
         "JSON": f"{report.json_mode}; the test reply {'fitted' if report.json_fits else 'did not fit'}",
-        "Seed": "accepted" if report.takes_seed else "refused, left out from now on",
+        "Seed": "accepted" if report.takes_seed else LEFT_OUT,
+        "Temperature, top-p": "accepted" if report.takes_sampling else LEFT_OUT,
         "Token limit": report.token_word,
+        "Rate limits": _rates(report.requests_per_minute, report.tokens_per_minute) or "its answers tell none",
         "Price": "known" if report.price_known else "unknown: budgets in money cannot be kept for it",
         "Models": ", ".join(report.models[:12]) + (" …" if len(report.models) > 12 else "") if report.models else "not listed",
     }
     st.dataframe(pd.DataFrame(facts.items(), columns=["what", "found"]), hide_index=True, key="connection-table")
     for note in report.notes:
         st.caption(plain(note))
+
+
+def show_capabilities(known: dict[str, str | bool] | None) -> None:
+    """What the workspace knows of an endpoint, before it is tested again."""
+    if known is None:
+        st.caption("Nobody asked this model yet: the test, or the first request of a run, finds out what it understands.")
+        return
+    words = {"json_mode": "JSON", "token_word": "Token limit", "takes_sampling": "Temperature, top-p", "takes_seed": "Seed"}
+    said = {True: "accepted", False: LEFT_OUT}
+    rows = [(words[name], said[value] if isinstance(value, bool) else value) for name, value in known.items()]
+    st.dataframe(pd.DataFrame(rows, columns=["what", "known from earlier"]), hide_index=True, key="capabilities-table")
+
+
+def _rates(requests: float | None, tokens: float | None) -> str:
+    told = [f"{limit:,.0f} {unit} a minute" for limit, unit in ((requests, "requests"), (tokens, "tokens")) if limit]
+    return ", ".join(told)
 
 
 def add_endpoint() -> None:
@@ -80,14 +102,34 @@ def add_endpoint() -> None:
         in_flight = second[2].number_input("In flight", 1, 1000, 8, key="new-endpoint-in-flight")
         max_tokens = second[3].number_input("Reply tokens", 16, 200_000, 2048, key="new-endpoint-max-tokens")
         timeout = second[4].number_input("Timeout, s", 1, 3600, 120, key="new-endpoint-timeout")
+        third = st.columns(4)
+        rate = third[0].number_input("Requests a minute", 0.1, None, None, key="new-endpoint-requests-per-minute", placeholder="as it says")
+        token_rate = third[1].number_input(
+            "Tokens a minute", 1.0, None, None, key="new-endpoint-tokens-per-minute", placeholder="as it says"
+        )
+        prompt_price = third[2].number_input("$ a million prompt tokens", 0.0, None, None, key="new-endpoint-price-prompt",
+                                             placeholder="from the table", help="Your own price; give both or none.")  # fmt: skip
+        reply_price = third[3].number_input("$ a million reply tokens", 0.0, None, None, key="new-endpoint-price-completion",
+                                            placeholder="from the table")  # fmt: skip
         if st.form_submit_button("Save", key="save-endpoint", icon=":material/save:"):
             with problems_shown():
                 saved = open_workbench().endpoints.save(
                     {"name": (name or "").strip(), "base_url": base_url or "", "model": (model or "").strip(), "in_flight": in_flight,
-                     "api_key_env": (key_name or "").strip(), "max_tokens": max_tokens, "timeout_seconds": timeout}
+                     "api_key_env": (key_name or "").strip(), "max_tokens": max_tokens, "timeout_seconds": timeout,
+                     "requests_per_minute": rate, "tokens_per_minute": token_rate,
+                     "price": own_price(prompt_price, reply_price)}
                 )  # fmt: skip
                 st.toast(f"Saved {saved.name}", icon=":material/check:")
                 st.rerun()
+
+
+def own_price(prompt: float | None, completion: float | None) -> dict[str, float] | None:
+    """A price of one's own, None where neither part is given."""
+    if prompt is None and completion is None:
+        return None
+    if prompt is None or completion is None:
+        raise BadInput("A price needs both parts.", hint="Give dollars for prompt and for reply tokens; a local model costs 0 and 0.")
+    return {"prompt": prompt, "completion": completion}
 
 
 def take_key() -> None:

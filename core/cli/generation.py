@@ -31,6 +31,11 @@ TopPOption = Annotated[float | None, typer.Option("--top-p")]
 MaxTokensOption = Annotated[int | None, typer.Option("--max-tokens", help="Tokens a reply may have.")]
 RequestsOption = Annotated[int | None, typer.Option("--budget-requests", help="Send at most so many requests.")]
 MoneyOption = Annotated[float | None, typer.Option("--budget-money", help="Spend at most so many US dollars.")]
+TokenBudgetOption = Annotated[int | None, typer.Option("--budget-tokens", help="Use at most so many tokens, prompts and replies together.")]
+RequestRateOption = Annotated[float | None, typer.Option("--requests-per-minute", help="Never send faster than this.")]
+TokenRateOption = Annotated[float | None, typer.Option("--tokens-per-minute", help="Prompts and replies together, never faster than this.")]
+PromptPriceOption = Annotated[float | None, typer.Option("--price-prompt", help="Own price: US dollars a million prompt tokens.")]
+ReplyPriceOption = Annotated[float | None, typer.Option("--price-completion", help="Own price: US dollars a million reply tokens.")]
 SeedOption = Annotated[int, typer.Option("--seed", help="The same plan with the same seed sends only what is missing.")]
 
 
@@ -55,6 +60,11 @@ def brainstorm(
     max_tokens: MaxTokensOption = None,
     budget_requests: RequestsOption = None,
     budget_money: MoneyOption = None,
+    budget_tokens: TokenBudgetOption = None,
+    requests_per_minute: RequestRateOption = None,
+    tokens_per_minute: TokenRateOption = None,
+    price_prompt: PromptPriceOption = None,
+    price_completion: ReplyPriceOption = None,
     seed: SeedOption = 0,
     workspace: WorkspaceOption = None,
     as_json: JsonOption = False,
@@ -65,7 +75,7 @@ def brainstorm(
         values: dict[str, Any] = {
             "counts": {g.value: count for g in group or [TaskGroup.SHORT_LONG]},
             "topics": [t.strip() for t in topics.split(",") if t.strip()],
-            "budget": {"requests": budget_requests, "money": budget_money},
+            "budget": {"requests": budget_requests, "money": budget_money, "tokens": budget_tokens},
             "seed": seed,
             **_endpoint(
                 workbench,
@@ -76,6 +86,9 @@ def brainstorm(
                 max_tokens=max_tokens,
                 temperature=temperature,
                 top_p=top_p,
+                requests_per_minute=requests_per_minute,
+                tokens_per_minute=tokens_per_minute,
+                price=_price(price_prompt, price_completion),
             ),
         }
         job = follow(workbench, workbench.generation.start_brainstorm(_brainstorm_plan(values, plan)))
@@ -98,6 +111,11 @@ def generate(
     max_tokens: MaxTokensOption = None,
     budget_requests: RequestsOption = None,
     budget_money: MoneyOption = None,
+    budget_tokens: TokenBudgetOption = None,
+    requests_per_minute: RequestRateOption = None,
+    tokens_per_minute: TokenRateOption = None,
+    price_prompt: PromptPriceOption = None,
+    price_completion: ReplyPriceOption = None,
     seed: SeedOption = 0,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only estimate requests, tokens, cost and time.")] = False,
     workspace: WorkspaceOption = None,
@@ -109,7 +127,7 @@ def generate(
         values: dict[str, Any] = {
             "counts": {g.value: count for g in group or [TaskGroup.SHORT_LONG]},
             "languages": _languages(language or ["English"]),
-            "budget": {"requests": budget_requests, "money": budget_money},
+            "budget": {"requests": budget_requests, "money": budget_money, "tokens": budget_tokens},
             "seed": seed,
             **_endpoint(
                 workbench,
@@ -120,6 +138,9 @@ def generate(
                 max_tokens=max_tokens,
                 temperature=temperature,
                 top_p=top_p,
+                requests_per_minute=requests_per_minute,
+                tokens_per_minute=tokens_per_minute,
+                price=_price(price_prompt, price_completion),
             ),
         }
         wanted = _generation_plan(values, plan)
@@ -187,6 +208,14 @@ def _endpoint(workbench: Workbench, base_url: str | None, model: str | None, **o
     values = {"base_url": base_url, "model": model, **options}
     saved = chosen.model_dump(include={*values, "timeout_seconds"}) if chosen else {}
     return saved | {name: value for name, value in values.items() if value is not None}
+
+
+def _price(prompt: float | None, completion: float | None) -> dict[str, float] | None:
+    if prompt is None and completion is None:
+        return None
+    if prompt is None or completion is None:
+        raise BadInput("A price needs both --price-prompt and --price-completion.", hint="A local model costs 0 and 0.")
+    return {"prompt": prompt, "completion": completion}
 
 
 def _languages(options: list[str]) -> dict[str, float]:

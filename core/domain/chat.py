@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,5 +45,35 @@ class ChatModel(Protocol):
 
         Raises:
             EndpointError: with the kind of trouble in its class.
+        """
+        ...
+
+
+class Toll(Protocol):
+    """Asked around every attempt at one request, so that repeats are counted and paid for like first attempts."""
+
+    async def before(self) -> None:
+        """Let the attempt leave.
+
+        Raises:
+            WorkbenchError: it must not; nothing was sent.
+        """
+        ...
+
+    async def failed(self, *, maybe_billed: bool) -> None:
+        """The attempt brought no reply. `maybe_billed`: the endpoint may have worked on it, as after a time-out."""
+        ...
+
+
+@runtime_checkable
+class RepeatingModel(ChatModel, Protocol):
+    """A model that makes several attempts at one request and asks before each."""
+
+    async def reply_for(self, request: ChatRequest, toll: Toll) -> ChatReply:
+        """Answer one request, paying for every attempt.
+
+        Raises:
+            EndpointError: with the kind of trouble in its class.
+            WorkbenchError: what the toll raised.
         """
         ...

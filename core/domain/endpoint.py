@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from pydantic import Field
 
-from core.domain.plans import EMBEDDED_TEACHER, EndpointAddress
+from core.domain.plans import EMBEDDED_TEACHER, EndpointAddress, Price
 
 
 class Endpoint(EndpointAddress):
@@ -19,6 +19,9 @@ class Endpoint(EndpointAddress):
     timeout_seconds: float = Field(120, gt=0)
     temperature: float = Field(1.0, ge=0, le=2)
     top_p: float = Field(1.0, gt=0, le=1)
+    requests_per_minute: float | None = Field(None, gt=0)
+    tokens_per_minute: float | None = Field(None, gt=0)
+    price: Price | None = None  # own price; the price table's where absent
 
     @property
     def embedded(self) -> bool:
@@ -39,8 +42,11 @@ class ConnectionReport:
     json_mode: str = ""  # json_schema | json_object | prompt only
     json_fits: bool = False  # the reply was the JSON that was asked for
     takes_seed: bool = False
+    takes_sampling: bool = False  # temperature and top_p
     token_word: str = ""
     model: str = ""  # as the endpoint calls it
     models: tuple[str, ...] = ()
     price_known: bool = False
+    requests_per_minute: float | None = None  # as its headers say; None = it does not say
+    tokens_per_minute: float | None = None
     notes: tuple[str, ...] = ()

@@ -13,6 +13,7 @@ class JobKind(StrEnum):
 
     BRAINSTORM = "brainstorm"
     GENERATE = "generate"
+    CHECK = "check"
     TRAIN = "train"
     INDEX = "index"
     MAP = "map"

@@ -22,8 +22,16 @@ class Plan(BaseModel):
 class Budget(Plan):
     """Checked before each request is sent; None means no limit."""
 
-    requests: int | None = Field(None, ge=1)
+    requests: int | None = Field(None, ge=1, description="attempts that leave, repeats included")
     money: float | None = Field(None, ge=0, description="US dollars")
+    tokens: int | None = Field(None, ge=1, description="of prompts and replies together")
+
+
+class Price(Plan):
+    """What a model costs, where the price table does not know it or is wrong: US dollars a million tokens."""
+
+    prompt: float = Field(ge=0)
+    completion: float = Field(ge=0)
 
 
 KEY_NAME = re.compile(r"^[A-Z][A-Z0-9_]*(KEY|TOKEN)$")  # so that no other variable can be sent to an endpoint by mistake
@@ -60,6 +68,9 @@ class EndpointPlan(EndpointAddress):
     top_p: float = Field(1.0, gt=0, le=1)
     max_tokens: int = Field(2048, ge=16)
     timeout_seconds: float = Field(120, gt=0)
+    requests_per_minute: float | None = Field(None, gt=0, description="never passed; what the endpoint's headers say holds as well")
+    tokens_per_minute: float | None = Field(None, gt=0, description="prompts and replies together")
+    price: Price | None = Field(None, description="own price; the price table's where absent")
     budget: Budget = Budget()
     seed: int = 0
 

@@ -75,6 +75,20 @@ class RequestRecord:
     cost: float | None = None  # US dollars; None = unknown price
     seconds: float | None = None
     received_at: str | None = None
+    repeated_cap: int | None = None  # tokens the reply may have in the repeat of a reply that was cut off
+    first_reply: Mapping[str, Any] | None = None  # that reply: raw, finish_reason, tokens, cost
+    error_body: str | None = None  # the last answer that was no reply of the protocol
+
+
+@dataclass(frozen=True, slots=True)
+class Amount:
+    """Tokens of prompt and reply together, and US dollars (0 where money plays no part)."""
+
+    tokens: int = 0
+    money: float = 0.0
+
+
+NOTHING = Amount()
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +104,9 @@ class RequestTally:
     completion_tokens: int = 0
     attempts: int = 0  # requests that left, repeats included
     received: int = 0  # replies stored
+    maybe: Amount = NOTHING  # the worst case of attempts that were maybe billed although no answer came, or none that could be counted
+    repeated: int = 0  # sent once more because the reply was cut off
+    repeated_parsed: int = 0  # of them, used in the end
     received_times: tuple[str, ...] = ()  # of the newest replies, oldest first
 
     @property

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -13,12 +13,15 @@ from core.domain.jobs import Job, JobKind
 from core.domain.plans import BrainstormPlan, EndpointPlan, GenerationPlan
 from core.domain.prompt import Preview
 from core.domain.request import Estimate, GenerationProgress, PlannedRequest, RequestRecord
+from core.domain.triple import Flag, Triple
+from core.generation.checks.triple_checks import check_triple
 from core.generation.estimate import estimate_requests
-from core.generation.prompt_library import PromptLibrary
-from core.generation.reply_readers import ExampleReader, TaskReader, TripleSink
+from core.generation.prompts.prompt_library import PromptLibrary
+from core.generation.replies.reply_readers import ExampleReader, TaskReader, TripleSink
 from core.generation.request_planner import RequestPlanner
-from core.generation.sender import Reader, Sender
-from core.generation.teachers import OpenModel, close_model
+from core.generation.sending.bookkeeper import Reader
+from core.generation.sending.sender import Sender
+from core.generation.sending.teachers import OpenModel, close_model
 from core.jobs.board import JobBoard
 from core.jobs.context import JobContext
 from core.jobs.events import read_events
@@ -32,14 +35,16 @@ class GenerationDesk:
     """Plans in, jobs out; the work itself is done in the job's own process."""
 
     def __init__(
-        self, jobs: JobBoard, ledger: Ledger, tasks: TaskStore, triples: TripleSink, prompts: PromptLibrary, *, open_model: OpenModel
-    ) -> None:
+        self, jobs: JobBoard, ledger: Ledger, tasks: TaskStore, triples: TripleSink, prompts: PromptLibrary, *, open_model: OpenModel,
+        check: Callable[[Triple], Sequence[Flag]] = check_triple,
+    ) -> None:  # fmt: skip
         self._jobs = jobs
         self._ledger = ledger
         self._tasks = tasks
         self._triples = triples
         self._planner = RequestPlanner(prompts, tasks)
         self._open_model = open_model
+        self._check = check
 
     def estimate(self, plan: GenerationPlan | BrainstormPlan) -> Estimate:
         """Requests, tokens, cost and time of a plan.
@@ -93,7 +98,7 @@ class GenerationDesk:
     def run_generation(self, context: JobContext) -> dict[str, Any]:
         """Do a generation job's work; resumes where it left off."""
         plan = GenerationPlan.model_validate(context.plan)
-        return self._run(context, plan, lambda: self._planner.generation(plan), ExampleReader(self._triples, self._tasks))
+        return self._run(context, plan, lambda: self._planner.generation(plan), ExampleReader(self._triples, self._tasks, self._check))
 
     def run_brainstorm(self, context: JobContext) -> dict[str, Any]:
         """Do a brainstorm job's work; resumes where it left off."""
@@ -129,17 +134,17 @@ class GenerationDesk:
         sender = Sender(self._ledger, reader, plan, context)
         try:
             sender.read_stored()
-            if waiting := self._ledger.to_send(job_id):
-                asyncio.run(self._send(sender, plan, waiting))
+            if sender.has_to_send():
+                asyncio.run(self._send(sender, plan))
         finally:
             result = self._summary(context, seconds=time.monotonic() - started)
             context.emit("summary", **result)
         return result
 
-    async def _send(self, sender: Sender, plan: EndpointPlan, waiting: list[RequestRecord]) -> None:
+    async def _send(self, sender: Sender, plan: EndpointPlan) -> None:
         model = self._open_model(plan)
         try:
-            await sender.send(model, waiting)
+            await sender.send(model)
         finally:
             await close_model(model)
 
@@ -157,6 +162,8 @@ class GenerationDesk:
             "parsed": tally.parsed,
             "failed": tally.failed,
             "failures": tally.reasons,
+            "cut_off_repeated": tally.repeated,
+            "cut_off_repeated_parsed": tally.repeated_parsed,
             "added": sum(event["added"] for event in made),
             "duplicates": sum(event["duplicates"] for event in made),
             "flagged": sum(bool(event["flags"]) for event in made),
@@ -164,6 +171,8 @@ class GenerationDesk:
             "prompt_tokens": tally.prompt_tokens,
             "completion_tokens": tally.completion_tokens,
             "cost": tally.cost,
+            "maybe_cost": None if tally.cost is None else tally.maybe.money,
+            "maybe_tokens": tally.maybe.tokens,
             "seconds": round(seconds, 2),
         }
 

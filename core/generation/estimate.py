@@ -9,8 +9,8 @@ from core.domain.groups import GROUPS, TaskGroup
 from core.domain.plans import EMBEDDED_TEACHER, EndpointPlan
 from core.domain.prompt import PromptStep
 from core.domain.request import Estimate, PlannedRequest
-from core.generation.reply_schemas import BOUNDED_WORDS, words_asked
-from core.generation.sender import CHARACTERS_A_TOKEN
+from core.generation.replies.reply_schemas import BOUNDED_WORDS, words_asked
+from core.generation.sending.sender import CHARACTERS_A_TOKEN
 from core.llm.pricing import price
 from core.storage.ledger import Ledger
 
@@ -45,7 +45,7 @@ def estimate_requests(planned: Sequence[PlannedRequest], plan: EndpointPlan, led
         answered=answered,
         prompt_tokens=prompts,
         completion_tokens=completions,
-        cost=price(plan.base_url, plan.model, prompts, completions),
+        cost=price(plan.base_url, plan.model, prompts, completions, plan.price),
         seconds=seconds * share / workers,
         basis=_basis(measured, workers, embedded=embedded),
         by_group=dict(counts),

@@ -12,11 +12,11 @@ from core.domain.request import PlannedRequest
 from core.domain.task import EmbeddingTask, TaskState
 from core.domain.triple import SlotValue
 from core.errors import BadPlan, NothingToDo
-from core.generation.prompt_library import PromptLibrary
-from core.generation.reply_schemas import example_schema, task_list_schema
-from core.generation.slots import choose_task, draw_example, draw_topics, stream
-from core.generation.teachers import check_endpoint
-from core.generation.templating import render
+from core.generation.prompts.prompt_library import PromptLibrary
+from core.generation.prompts.slots import choose_task, draw_example, draw_topics, stream
+from core.generation.prompts.templating import render
+from core.generation.replies.reply_schemas import example_schema, task_list_schema
+from core.generation.sending.teachers import check_endpoint
 from core.storage.tasks import TaskStore
 
 TASKS_A_REQUEST = 20  # as in the paper

@@ -9,7 +9,7 @@ from core.domain.groups import GROUPS, TaskGroup
 from core.domain.identity import normalise
 from core.domain.task import EmbeddingTask, NearPair, TaskState
 from core.errors import BadInput, NothingToDo
-from core.generation.near_duplicates import near_pairs
+from core.generation.checks.near_duplicates import near_pairs
 from core.storage.tasks import TaskAddReport, TaskStore
 
 SHORTEST_TASK = 15  # characters

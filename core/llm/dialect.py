@@ -1,13 +1,19 @@
-"""What one endpoint understands. OpenAI-compatible servers differ; what a server refused once is not sent to it again."""
+"""What one endpoint understands. OpenAI-compatible servers differ; what a server refused once is not sent to it again.
+
+Known ways: OpenAI, vLLM, llama.cpp and Ollama take a schema; LM Studio takes a schema and no `json_object`; old models take `json_object`
+only; `transformers serve` takes neither, or ignores them. Reasoning models want `max_completion_tokens` and no sampling parameters.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from enum import StrEnum
 from typing import Any, Self
 
 from core.domain.chat import ChatRequest
+
+TOO_LONG = ("context length", "context window", "too large", "too long", "maximum context", "context size")
 
 
 class JsonMode(StrEnum):
@@ -44,6 +50,8 @@ class Dialect:
         `complaint` is the error's text; servers word it differently, so the words of the protocol are looked for.
         """
         text = complaint.casefold()
+        if any(words in text for words in TOO_LONG):  # names the parameters, but is about the size of this request
+            return None
         if self.token_word == "max_tokens" and "max_completion_tokens" in text:  # noqa: S105
             return replace(self, token_word="max_completion_tokens")  # noqa: S106
         if request.schema is not None and self.json_mode is not JsonMode.PROMPT and _about_format(text):
@@ -53,6 +61,29 @@ class Dialect:
         if self.takes_sampling and ("temperature" in text or "top_p" in text):
             return replace(self, takes_sampling=False)
         return None
+
+    def narrowed(self, other: Self) -> Self:
+        """What both leave standing: two requests in flight may have learned different things."""
+        order = list(JsonMode)
+        return replace(
+            self,
+            json_mode=max(self.json_mode, other.json_mode, key=order.index),
+            token_word="max_tokens" if self.token_word == other.token_word == "max_tokens" else "max_completion_tokens",  # noqa: S105
+            takes_sampling=self.takes_sampling and other.takes_sampling,
+            takes_seed=self.takes_seed and other.takes_seed,
+        )
+
+    def as_record(self) -> dict[str, str | bool]:
+        """Plain values, for the workspace to keep."""
+        return asdict(self) | {"json_mode": self.json_mode.value}
+
+    @classmethod
+    def from_record(cls, values: Mapping[str, Any]) -> Self | None:
+        """A kept dialect; None where the record is of another version and has to be found out again."""
+        try:
+            return cls(**{**values, "json_mode": JsonMode(values["json_mode"])})
+        except (KeyError, TypeError, ValueError):
+            return None
 
     def _format(self, schema: Mapping[str, Any]) -> dict[str, Any]:
         if self.json_mode is JsonMode.OBJECT:

@@ -1,22 +1,53 @@
-"""One OpenAI-compatible endpoint as a ChatModel."""
+"""One OpenAI-compatible endpoint as a ChatModel: its pace, its throttle, its dialect and our retries around one HTTP call."""
 
 from __future__ import annotations
 
+import asyncio
 import json
 import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from itertools import cycle
+from math import ceil
 from typing import Any
 
+import httpx2
 import openai
-from openai import AsyncOpenAI
+from openai import AsyncOpenAI, DefaultAsyncHttpxClient
 from pydantic import SecretStr
 
-from core.domain.chat import ChatReply, ChatRequest
-from core.errors import EndpointError, EndpointRejected, EndpointUnreachable, RateLimited
+from core.domain.chat import ChatReply, ChatRequest, Toll
+from core.llm.complaints import Complaints, body_text
 from core.llm.dialect import Dialect
-from core.llm.retry import PASSING_STATUS, Gate, RetryPolicy, Trouble, seconds_asked, with_retries
+from core.llm.pace import Pace, RateLimits
+from core.llm.retry import LONGEST_WAIT_SECONDS, Gate, RetryPolicy, Trouble, with_retries
+from core.llm.throttle import Throttle
 
 NO_KEY = "no-key-set"  # local servers need none, the client library insists on one
 KEPT_HEADERS = ("x-request-id", "x-ratelimit-remaining-requests", "x-ratelimit-remaining-tokens", "openai-processing-ms")
+CONNECTIONS_A_POOL, MOST_POOLS = 12, 32
+CHARACTERS_A_TOKEN = 4.0  # of English; only to keep the pace until the reply tells
+
+
+class NoToll:
+    """Every attempt is free: for trials and tests of a connection."""
+
+    async def before(self) -> None:
+        """Let it leave."""
+
+    async def failed(self, *, maybe_billed: bool) -> None:
+        """Count nothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class Habits:
+    """How an endpoint is to be asked. `dialect` is what an earlier run found out, `learned` is told what this one finds out."""
+
+    in_flight: int = 8
+    limits: RateLimits = field(default_factory=RateLimits)
+    dialect: Dialect | None = None
+    learned: Callable[[Dialect], None] | None = None
+    policy: RetryPolicy = field(default_factory=RetryPolicy)
 
 
 class EndpointModel:
@@ -30,17 +61,37 @@ class EndpointModel:
         key: SecretStr | None = None,
         key_name: str = "TERCET_API_KEY",
         timeout_seconds: float = 120.0,
-        policy: RetryPolicy | None = None,
+        habits: Habits | None = None,
     ) -> None:
         self.base_url = base_url
         self.name = model
-        self.dialect = Dialect()  # learned from refusals
-        self._key_name = key_name if key else ""
-        self._policy = policy or RetryPolicy()
+        habits = habits or Habits()
+        self.dialect = habits.dialect or Dialect()  # corrected by refusals
+        self.pace = Pace(habits.limits)
+        self._known = habits.dialect  # what is kept already
+        self._learned = habits.learned
+        self._policy = habits.policy
+        self._throttle = Throttle(habits.in_flight)
         self._gate = Gate()
+        self._first = asyncio.Lock()
+        self._first_is_over = habits.dialect is not None
+        self._usual_reply_tokens: float | None = None
         secret = key.get_secret_value() if key else NO_KEY
+        self._complaints = Complaints(base_url, model, key_name=key_name if key else "", key=secret)
         # Retries are ours (core.llm.retry): the library's own would hide attempts that may be billed.
-        self._client = AsyncOpenAI(api_key=secret, base_url=base_url, max_retries=0, timeout=timeout_seconds)
+        # Several pools of connections: a pool looks at each of its connections for each request, a third of the time a request takes.
+        certificates = httpx2.create_ssl_context()
+        self._clients = [
+            AsyncOpenAI(
+                api_key=secret,
+                base_url=base_url,
+                max_retries=0,
+                timeout=timeout_seconds,
+                http_client=DefaultAsyncHttpxClient(verify=certificates),
+            )
+            for _ in range(min(MOST_POOLS, ceil(habits.in_flight / CONNECTIONS_A_POOL)))
+        ]
+        self._next_client = cycle(self._clients)
 
     async def reply(self, request: ChatRequest) -> ChatReply:
         """Answer one request; the raw body is kept whole.
@@ -49,11 +100,26 @@ class EndpointModel:
             EndpointUnreachable: refused, timed out or unknown name, after retries.
             RateLimited: still told to slow down after retries.
             EndpointRejected: bad key, unknown model or bad request; repeating cannot help.
+            NotTheProtocol: no reply of the protocol; the error holds its body.
         """
-        started = time.perf_counter()
+        return await self.reply_for(request, NoToll())
+
+    async def reply_for(self, request: ChatRequest, toll: Toll) -> ChatReply:
+        """Answer one request, asking before every attempt.
+
+        Raises:
+            EndpointError: see `reply`.
+            WorkbenchError: what the toll raised.
+        """
 
         async def attempt() -> ChatReply:
-            return await self._once(request, started)
+            if self._first_is_over:
+                return await self._in_turn(request, toll)
+            async with self._first:  # of an endpoint nobody asked before, one request finds out the dialect for all
+                try:
+                    return await self._in_turn(request, toll)
+                finally:
+                    self._first_is_over = True
 
         return await with_retries(attempt, self._policy, self._gate)
 
@@ -65,122 +131,131 @@ class EndpointModel:
         """
 
         async def attempt() -> list[str]:
+            raw = ""
             try:
-                answer = await self._client.models.with_raw_response.list()
-                return sorted(str(entry["id"]) for entry in json.loads(answer.text)["data"])
+                raw = (await self._clients[0].models.with_raw_response.list()).text
+                return sorted(str(entry["id"]) for entry in json.loads(raw)["data"])
             except openai.APIError as error:
-                raise self._trouble(error) from error
+                raise self._complaints.of(error) from error
             except (ValueError, KeyError, TypeError) as error:
-                raise Trouble(self._not_the_protocol(), passing=False) from error
+                raise self._complaints.not_the_protocol(raw) from error
 
-        return await with_retries(attempt, RetryPolicy(attempts=1), self._gate)
+        return await with_retries(attempt, RetryPolicy(attempts=1, attempts_when_limited=1), self._gate)
 
     async def close(self) -> None:
         """Give the connections back."""
-        await self._client.close()
+        for client in self._clients:
+            await client.close()
 
-    async def _once(self, request: ChatRequest, started: float) -> ChatReply:
-        while True:
-            used = self.dialect
-            try:
-                answer = await self._client.chat.completions.with_raw_response.create(**used.body(self.name, request))
-            except (openai.BadRequestError, openai.UnprocessableEntityError) as error:
-                simpler = used.after_refusal(_body_text(error), request)
-                if simpler is None:
-                    raise self._trouble(error) from error
-                self.dialect = simpler  # remembered: the next request does not pay for this lesson again
-                continue
-            except openai.APIError as error:
-                raise self._trouble(error) from error
-            return self._read(answer.text, dict(answer.headers), time.perf_counter() - started)
+    async def _in_turn(self, request: ChatRequest, toll: Toll) -> ChatReply:
+        """One attempt, and one more for each simplification of the dialect it needs."""
+        used = self.dialect
+        async with self._throttle.slot():
+            while True:
+                try:
+                    reply = await self._once(used.body(self.name, request), self._tokens_expected(request), toll)
+                except _Refused as refused:
+                    simpler = used.after_refusal(refused.complaint, request)
+                    if simpler is None:
+                        raise refused.trouble from None
+                    used = simpler
+                    continue
+                self._throttle.worked()
+                self._keep(used)
+                return reply
 
-    def _read(self, raw: str, headers: dict[str, str], seconds: float) -> ChatReply:
+    async def _once(self, body: dict[str, Any], tokens: int, toll: Toll) -> ChatReply:
+        await self.pace.take(tokens)
+        await self._gate.passed()
+        await toll.before()
+        sent_at = time.monotonic()
+        try:
+            content = json.dumps(body, ensure_ascii=False).encode("utf-8", "replace")
+            # Past the library's typed methods: they look at every field of every request, a quarter of the time a request takes us.
+            answer = await next(self._next_client).post("/chat/completions", cast_to=httpx2.Response, content=content)
+            self._look_at_limits(answer.headers)
+            reply = self._read(answer.text, answer.headers, time.monotonic() - sent_at)
+        except Trouble as trouble:  # an answer that is no reply
+            raise await self._noted(trouble, toll, sent_at) from None
+        except (openai.BadRequestError, openai.UnprocessableEntityError) as error:
+            raise _Refused(body_text(error), await self._noted(self._complaints.of(error), toll, sent_at)) from error
+        except openai.APIError as error:
+            if isinstance(error, openai.APIStatusError):
+                self._look_at_limits(error.response.headers)
+            raise await self._noted(self._complaints.of(error), toll, sent_at) from error
+        self._correct_pace(tokens, reply)
+        return reply
+
+    async def _noted(self, trouble: Trouble, toll: Toll, sent_at: float) -> Trouble:
+        if trouble.overload:
+            self._throttle.overloaded(sent_at)
+        await toll.failed(maybe_billed=trouble.maybe_billed)
+        return trouble
+
+    def _look_at_limits(self, headers: httpx2.Headers) -> None:
+        seconds = self.pace.learn(headers)
+        if 0 < seconds <= LONGEST_WAIT_SECONDS:
+            self._gate.close_for(seconds)
+
+    def _tokens_expected(self, request: ChatRequest) -> int:
+        prompt = sum(len(message["content"]) for message in request.messages) / CHARACTERS_A_TOKEN
+        return round(prompt + (request.max_tokens if self._usual_reply_tokens is None else self._usual_reply_tokens))
+
+    def _correct_pace(self, tokens: int, reply: ChatReply) -> None:
+        if reply.prompt_tokens is not None and reply.completion_tokens is not None:
+            self.pace.correct(tokens, reply.prompt_tokens + reply.completion_tokens)
+            usual = self._usual_reply_tokens
+            self._usual_reply_tokens = reply.completion_tokens if usual is None else 0.9 * usual + 0.1 * reply.completion_tokens
+
+    def _keep(self, used: Dialect) -> None:
+        """A dialect is kept when a request in it was answered, not when another was refused."""
+        self.dialect = self.dialect.narrowed(used)  # requests in flight together may have learned different things
+        if self.dialect != self._known:
+            self._known = self.dialect
+            if self._learned:
+                self._learned(self.dialect)
+
+    def _read(self, raw: str, headers: httpx2.Headers, seconds: float) -> ChatReply:
         try:
             body: dict[str, Any] = json.loads(raw)
             choice = body["choices"][0]
             message = choice["message"]
             text, refusal = message.get("content") or "", message.get("refusal")
-        except (ValueError, KeyError, IndexError, TypeError, AttributeError) as error:
-            raise Trouble(self._not_the_protocol(), passing=False) from error
+        except (ValueError, KeyError, IndexError, TypeError, AttributeError):
+            raise self._complaints.not_the_protocol(raw) from None
         usage = body.get("usage")
         usage = usage if isinstance(usage, dict) else {}
         text = _whole_characters(text if isinstance(text, str) else json.dumps(text, ensure_ascii=False))
         return ChatReply(
             text=text,
             finish_reason="refusal" if refusal and not text else str(choice.get("finish_reason") or "stop"),
-            prompt_tokens=usage.get("prompt_tokens"),
-            completion_tokens=usage.get("completion_tokens"),
+            prompt_tokens=_count(usage.get("prompt_tokens")),
+            completion_tokens=_count(usage.get("completion_tokens")),
             seconds=round(seconds, 3),
             model=str(body.get("model") or self.name),
-            request_id=headers.get("x-request-id") or body.get("id"),
+            request_id=headers.get("x-request-id") or _text(body.get("id")),
             raw=raw,
             headers={name: headers[name] for name in KEPT_HEADERS if name in headers},
         )
 
-    def _trouble(self, error: openai.APIError) -> Trouble:
-        if isinstance(error, openai.APITimeoutError):
-            return Trouble(self._unreachable("did not answer in time"), passing=True, at_most=2)
-        if isinstance(error, openai.APIConnectionError):
-            return Trouble(self._unreachable(f"cannot be reached ({self._without_key(_root_cause(error))})"), passing=True, at_most=3)
-        if not isinstance(error, openai.APIStatusError):
-            return Trouble(self._not_the_protocol(), passing=False)
-        status, said = error.status_code, self._without_key(_body_text(error))[:300]
-        if status == 429:
-            limited = RateLimited(
-                f"{self.base_url} asks to slow down (429): {said}", hint="Lower the number in flight, or check the quota of the account."
-            )
-            exhausted = "insufficient_quota" in said
-            return Trouble(limited, passing=not exhausted, wait_seconds=seconds_asked(error.response.headers.get("retry-after")))
-        if status in PASSING_STATUS or status >= 500:
-            wait = seconds_asked(error.response.headers.get("retry-after"))
-            return Trouble(self._unreachable(f"answered {status}: {said}"), passing=True, wait_seconds=wait)
-        return Trouble(self._rejected(status, said), passing=False)
 
-    def _without_key(self, text: str) -> str:
-        """Some servers repeat the key they refuse."""
-        return text.replace(self._client.api_key, "(the key)")
+class _Refused(Exception):
+    """A request was called bad; a simpler one may not be."""
 
-    def _unreachable(self, what: str) -> EndpointUnreachable:
-        return EndpointUnreachable(
-            f"The endpoint {self.base_url} {what}.",
-            hint="Check the address on the Settings page and that the server runs there, or choose the embedded teacher; then resume.",
-        )
+    def __init__(self, complaint: str, trouble: Trouble) -> None:
+        super().__init__(complaint)
+        self.complaint = complaint
+        self.trouble = trouble
 
-    def _rejected(self, status: int, said: str) -> EndpointError:
-        if status in (401, 403):
-            key = f"the key {self._key_name}" if self._key_name else "no key"
-            return EndpointRejected(
-                f"{self.base_url} refused {key} ({status}): {said}",
-                hint="Give a valid key on the Settings page, or set the environment variable the endpoint names, then resume.",
-            )
-        if status == 404:
-            return EndpointRejected(
-                f"{self.base_url} does not know the model “{self.name}” or the address ({status}): {said}",
-                hint="Test the connection on the Settings page: it lists the models. The address usually ends in /v1.",
-            )
-        return EndpointRejected(f"{self.base_url} refused the request ({status}): {said}", hint="Repeating it will not help; change it.")
 
-    def _not_the_protocol(self) -> EndpointRejected:
-        return EndpointRejected(
-            f"{self.base_url} answered something that is not an OpenAI-compatible reply.",
-            hint="Check the address on the Settings page; it usually ends in /v1.",
-        )
+def _count(value: object) -> int | None:
+    return int(value) if isinstance(value, int | float) and not isinstance(value, bool) and value >= 0 else None
+
+
+def _text(value: object) -> str | None:
+    return value if isinstance(value, str) else None
 
 
 def _whole_characters(text: str) -> str:
     """The text with halves of characters, which a broken JSON escape leaves and no database holds, replaced by U+FFFD."""
     return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
-
-
-def _body_text(error: openai.APIStatusError) -> str:
-    """What the server said."""
-    body = error.body
-    if isinstance(body, dict):
-        return str(body.get("message") or body)
-    return str(body or error.message)
-
-
-def _root_cause(error: BaseException) -> str:
-    while error.__cause__ is not None:
-        error = error.__cause__
-    return str(error) or type(error).__name__

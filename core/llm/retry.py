@@ -8,31 +8,48 @@ import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
+from itertools import count
 from typing import TypeVar
 
-from core.errors import EndpointError
+from core.errors import EndpointError, RateLimited
 
 Answer = TypeVar("Answer")
 PASSING_STATUS = frozenset((408, 409, 429))  # and every 5xx
+OVERLOAD_STATUS = frozenset((429, 503, 529))
 LONGEST_WAIT_SECONDS = 120.0  # a longer Retry-After is an answer, not a pause
 
 
 class Trouble(Exception):
     """One failed attempt: our error, whether waiting may help, and how long the endpoint asked us to wait."""
 
-    def __init__(self, error: EndpointError, *, passing: bool, wait_seconds: float | None = None, at_most: int | None = None) -> None:
+    def __init__(
+        self,
+        error: EndpointError,
+        *,
+        passing: bool,
+        wait_seconds: float | None = None,
+        at_most: int | None = None,
+        overload: bool = False,
+        maybe_billed: bool = False,
+    ) -> None:
         super().__init__(str(error))
         self.error = error
         self.passing = passing
         self.wait_seconds = wait_seconds
         self.at_most = at_most  # attempts worth making; None = as many as the policy has
+        self.overload = overload  # fewer in flight would help
+        self.maybe_billed = maybe_billed  # the endpoint may have worked on it
 
 
 @dataclass(frozen=True, slots=True)
 class RetryPolicy:
-    """`attempts` counts the first one."""
+    """How often and how soon. Both numbers of attempts count the first one.
+
+    Being told to slow down is no failure yet: such attempts have a number of their own, enough for 1000 in flight to be halved to 1.
+    """
 
     attempts: int = 5
+    attempts_when_limited: int = 12
     first_wait_seconds: float = 0.5
     longest_backoff_seconds: float = 20.0
 
@@ -66,13 +83,14 @@ async def with_retries(attempt: Callable[[], Awaitable[Answer]], policy: RetryPo
     Raises:
         EndpointError: of the last attempt.
     """
-    for number in range(1, policy.attempts + 1):
+    for number in count(1):
         await gate.passed()
         try:
             return await attempt()
         except Trouble as trouble:
             asked = trouble.wait_seconds
-            last = min(policy.attempts, trouble.at_most or policy.attempts)
+            most = policy.attempts_when_limited if isinstance(trouble.error, RateLimited) else policy.attempts
+            last = min(most, trouble.at_most or most)
             if not trouble.passing or number >= last or (asked or 0) > LONGEST_WAIT_SECONDS:
                 raise trouble.error from None  # the chain may hold the key: some servers repeat it
             wait = policy.wait_before(number + 1, asked)

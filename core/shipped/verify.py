@@ -20,9 +20,10 @@ from core.encoder.text_encoder import TextEncoder
 from core.errors import BadRows
 from core.evaluation.beir import folder_reader, read_beir
 from core.evaluation.collection import JudgedCollection, overlap_with
-from core.generation.checks import check_triple, gram_similarity
-from core.generation.near_duplicates import near_pairs
-from core.generation.slots import VALUES
+from core.generation.checks.near_duplicates import near_pairs
+from core.generation.checks.triple_checks import check_triple
+from core.generation.checks.words import gram_similarity
+from core.generation.prompts.slots import VALUES
 from core.shipped.records import Fault, Finding, Record, read_faults, read_starter
 
 FEWEST_OF_GROUP = {

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -33,6 +34,7 @@ class Database:
         if url.startswith("sqlite:///"):
             with translated_errors():
                 Path(url.removeprefix("sqlite:///")).parent.mkdir(parents=True, exist_ok=True)
+        self._shared = threading.local()  # the transaction of `together`, for the thread that opened it
         self._engine = create_engine(url, connect_args={"timeout": BUSY_SECONDS} if url.startswith("sqlite") else {})
         if url.startswith("sqlite"):
             event.listen(self._engine, "connect", _sqlite_pragmas)
@@ -54,12 +56,38 @@ class Database:
         Raises:
             DiskFull, WorkspaceLocked, WorkspaceDamaged, StorageError: nothing of the block was written.
         """
+        outer: Connection | None = getattr(self._shared, "connection", None)
+        if outer is not None:
+            with translated_errors():
+                yield outer  # no savepoint: what fails inside ends the whole block
+            return
         with translated_errors(), self._engine.begin() as connection:
             yield connection
 
     @contextmanager
+    def together(self) -> Iterator[None]:
+        """Transactions and readings of this thread inside the block are one transaction with one commit, which is what takes long.
+
+        Let errors of the parts leave the block: all is undone or nothing.
+
+        Raises:
+            StorageError: nothing of the block was written.
+        """
+        with self.transaction() as connection:
+            self._shared.connection = connection
+            try:
+                yield
+            finally:
+                self._shared.connection = None
+
+    @contextmanager
     def reading(self) -> Iterator[Connection]:
         """A connection for queries; never waits for writers (WAL)."""
+        outer: Connection | None = getattr(self._shared, "connection", None)
+        if outer is not None:
+            with translated_errors():
+                yield outer
+            return
         with translated_errors(), self._engine.connect().execution_options(reading=True) as connection:
             yield connection
 

@@ -3,25 +3,51 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
 
-from sqlalchemy import ColumnElement, RowMapping, case, func, insert, or_, select, update
+from sqlalchemy import ColumnElement, RowMapping, bindparam, case, func, insert, or_, select, update
 
 from core.domain.chat import ChatReply
 from core.domain.groups import TaskGroup
 from core.domain.prompt import PromptStep, PromptYield
-from core.domain.request import PlannedRequest, RequestRecord, RequestState, RequestTally
+from core.domain.request import NOTHING, Amount, PlannedRequest, RequestRecord, RequestState, RequestTally
 from core.domain.triple import Verdict
 from core.errors import NotFound
 from core.storage.database import Database, now
 from core.storage.schema import requests, triples
 
 KEYS_A_QUERY = 500  # SQLite allows 32,766 variables a statement; small slices keep memory flat
+CUT_OFF_REASON = "length"
 NEWEST_REPLIES = 40  # whose times the rate is computed from
 # Never answered: planned, sent and lost in a crash, or failed without a reply. A failed request that has a reply was paid and is kept.
 MISSING = or_(
     requests.c.state.in_((RequestState.PLANNED.value, RequestState.SENT.value)),
     (requests.c.state == RequestState.FAILED.value) & requests.c.raw.is_(None),
 )
+CUT_OFF = (requests.c.state == RequestState.FAILED.value) & (requests.c.reason == CUT_OFF_REASON) & requests.c.repeated_cap.is_(None)
+
+
+@dataclass(frozen=True, slots=True)
+class Leaving:
+    """A request that leaves; with `cap`, as the repeat of one whose reply was cut off, with room for so many tokens."""
+
+    key: str
+    cap: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Received:
+    """A reply to keep. `cost` in US dollars, None where it is unknown; `first` is the record as it was before a repeat.
+
+    `worst` is what a reply that cannot be counted may have cost.
+    """
+
+    key: str
+    reply: ChatReply
+    cost: float | None
+    first: RequestRecord | None = None
+    worst: Amount = NOTHING
 
 
 class Ledger:
@@ -84,36 +110,71 @@ class Ledger:
             raise NotFound(f"There is no request {key}.", hint="It may belong to another workspace.")
         return found[0]
 
+    def truncated(self, job_id: str) -> list[RequestRecord]:
+        """Requests whose reply was cut off at the token limit and that were not repeated yet."""
+        return self._find(requests.c.job_id == job_id, CUT_OFF)
+
+    def together(self) -> AbstractContextManager[None]:
+        """Everything written and read by this thread inside the block is one transaction."""
+        return self._database.together()
+
     def mark_sent(self, key: str, job_id: str) -> bool:
-        """The request leaves now: from here on it may be paid. False where another job took it over: then it must not be sent here."""
+        """One request leaves now; see `mark_all_sent`."""
+        return bool(self.mark_all_sent([Leaving(key)], job_id))
+
+    def mark_all_sent(self, leaving: Sequence[Leaving], job_id: str) -> set[str]:
+        """The requests leave now: from here on they may be paid. Returns the keys of those that may.
+
+        The others were taken over by another job and must not be sent here.
+        """
+        claimed: set[str] = set()
+        caps: dict[int | None, list[str]] = {}
+        for one in leaving:
+            caps.setdefault(one.cap, []).append(one.key)
         values = {"state": RequestState.SENT.value, "sent_at": now(), "attempts": requests.c.attempts + 1}
         with self._database.transaction() as connection:
-            claimed = update(requests).where(requests.c.key == key, requests.c.job_id == job_id, MISSING)
-            return connection.execute(claimed.values(**values)).rowcount == 1
+            for cap, all_keys in caps.items():
+                may, more = (MISSING, {}) if cap is None else (or_(CUT_OFF, MISSING), {"repeated_cap": cap})
+                for keys in _slices(all_keys):
+                    mine = update(requests).where(requests.c.key.in_(keys), requests.c.job_id == job_id, may)
+                    claimed |= set(connection.scalars(mine.values(**values, **more).returning(requests.c.key)))
+        return claimed
 
     def mark_received(self, key: str, reply: ChatReply, cost: float | None) -> None:
-        """Keep the reply whole. `cost` in US dollars, None where the price is unknown."""
-        self._set(
-            key,
-            state=RequestState.RECEIVED.value,
-            raw=reply.raw or reply.text,
-            reply_text=reply.text,
-            finish_reason=reply.finish_reason,
-            provider_request_id=reply.request_id,
-            prompt_tokens=reply.prompt_tokens,
-            completion_tokens=reply.completion_tokens,
-            cost=cost,
-            seconds=reply.seconds,
-            received_at=now(),
-        )
+        """Keep one reply; see `mark_all_received`."""
+        self.mark_all_received([Received(key, reply, cost)])
+
+    def mark_all_received(self, received: Sequence[Received]) -> None:
+        """Keep the replies whole."""
+        rows = [_reply_row(one) for one in received]
+        c = requests.c
+        more = {"maybe_cost": c.maybe_cost + bindparam("more_cost"), "maybe_tokens": c.maybe_tokens + bindparam("more_tokens")}
+        statement = update(requests).where(c.key == bindparam("the_key")).values(**more)
+        if rows:
+            with self._database.transaction() as connection:
+                connection.execute(statement, rows)
+
+    def mark_maybe_paid(self, key: str, worst: Amount, *, state: RequestState | None = None) -> None:
+        """An attempt brought no answer and was maybe billed: count its worst case; with `state`, move the request to it."""
+        maybe = {"maybe_cost": requests.c.maybe_cost + worst.money, "maybe_tokens": requests.c.maybe_tokens + worst.tokens}
+        self._set(key, **maybe, **({"state": state.value} if state else {}))
 
     def mark_parsed(self, key: str) -> None:
         """The reply was used."""
-        self._set(key, state=RequestState.PARSED.value, reason="")
+        self.mark_all_read([(key, "")])
 
-    def mark_failed(self, key: str, reason: str) -> None:
-        """The request brought nothing; `reason` is a short code."""
-        self._set(key, state=RequestState.FAILED.value, reason=reason)
+    def mark_failed(self, key: str, reason: str, *, error_body: str | None = None) -> None:
+        """The request brought nothing; `reason` is a short code, `error_body` an answer that is no reply of the protocol."""
+        self._set(key, state=RequestState.FAILED.value, reason=reason, **({"error_body": error_body} if error_body else {}))
+
+    def mark_all_read(self, outcomes: Sequence[tuple[str, str]]) -> None:
+        """What became of replies: (key, reason) pairs; an empty reason means that the reply was used."""
+        states = {True: RequestState.FAILED.value, False: RequestState.PARSED.value}
+        rows = [{"the_key": key, "the_reason": reason, "the_state": states[reason != ""]} for key, reason in outcomes]
+        statement = update(requests).where(requests.c.key == bindparam("the_key"))
+        if rows:
+            with self._database.transaction() as connection:
+                connection.execute(statement.values(state=bindparam("the_state"), reason=bindparam("the_reason")), rows)
 
     def tally(self, job_id: str) -> RequestTally:
         """Counts of a job's requests for its live view."""
@@ -121,23 +182,44 @@ class Ledger:
         by_state: dict[RequestState, int] = {}
         by_group: dict[TaskGroup, dict[RequestState, int]] = {}
         paid = (c.raw.is_not(None), func.count(c.cost), func.coalesce(func.sum(c.cost), 0.0))
-        sums = tuple(func.coalesce(func.sum(column), 0) for column in (c.prompt_tokens, c.completion_tokens, c.attempts))
+        sums = tuple(func.coalesce(func.sum(column), 0) for column in (c.prompt_tokens, c.completion_tokens, c.attempts, c.maybe_tokens))
+        repeats = (func.count(c.repeated_cap), func.count(case((c.state == RequestState.PARSED.value, c.repeated_cap))))
         with self._database.reading() as connection:
             for group, state, count in connection.execute(select(c.group, c.state, func.count()).where(mine).group_by(c.group, c.state)):
                 by_state[RequestState(state)] = by_state.get(RequestState(state), 0) + count
                 by_group.setdefault(TaskGroup(group), {})[RequestState(state)] = count
             failed = select(c.reason, func.count()).where(mine, c.state == RequestState.FAILED.value).group_by(c.reason)
             reasons = {str(row[0]): int(row[1]) for row in connection.execute(failed)}
-            received, priced, money, *summed = connection.execute(
-                select(func.coalesce(func.sum(case((paid[0], 1), else_=0)), 0), *paid[1:], *sums).where(mine)
+            received, priced, money, maybe, repeated, repeated_parsed, *summed = connection.execute(
+                select(
+                    func.coalesce(func.sum(case((paid[0], 1), else_=0)), 0),
+                    *paid[1:],
+                    func.coalesce(func.sum(c.maybe_cost), 0.0),
+                    *repeats,
+                    *sums,
+                ).where(mine)
             ).one()
             times = connection.scalars(
                 select(c.received_at).where(mine, c.received_at.is_not(None)).order_by(c.received_at.desc()).limit(NEWEST_REPLIES)
             )
             newest = tuple(sorted(times))
         cost = money if received == priced else None
-        prompt_tokens, completion_tokens, attempts = (int(value) for value in summed)
-        return RequestTally(by_state, by_group, reasons, cost, money, prompt_tokens, completion_tokens, attempts, int(received), newest)
+        prompt_tokens, completion_tokens, attempts, maybe_tokens = (int(value) for value in summed)
+        return RequestTally(
+            by_state=by_state,
+            by_group=by_group,
+            reasons=reasons,
+            cost=cost,
+            known_cost=money,
+            prompt_tokens=prompt_tokens,
+            completion_tokens=completion_tokens,
+            attempts=attempts,
+            received=int(received),
+            maybe=Amount(maybe_tokens, maybe),
+            repeated=repeated,
+            repeated_parsed=repeated_parsed,
+            received_times=newest,
+        )
 
     def typical(self, base_url: str, model: str, group: TaskGroup, step: PromptStep) -> tuple[int, float | None, float | None]:
         """What past replies of this model to such a prompt were like: (how many, mean completion tokens, mean seconds)."""
@@ -227,6 +309,36 @@ def _row_of(request: PlannedRequest, key: str, job_id: str) -> dict[str, object]
     }
 
 
+def _reply_row(received: Received) -> dict[str, object]:
+    reply, first = received.reply, received.first
+    prompt_tokens, completion_tokens, cost, first_reply = reply.prompt_tokens, reply.completion_tokens, received.cost, None
+    if first is not None and first.raw is not None:
+        paid = {"prompt_tokens": first.prompt_tokens, "completion_tokens": first.completion_tokens, "cost": first.cost}
+        first_reply = {"raw": first.raw, "finish_reason": first.finish_reason, "request_id": first.provider_request_id, **paid}
+        prompt_tokens, completion_tokens = _both(first.prompt_tokens, prompt_tokens), _both(first.completion_tokens, completion_tokens)
+        cost = None if first.cost is None or cost is None else first.cost + cost
+    return {
+        "the_key": received.key,
+        "state": RequestState.RECEIVED.value,
+        "raw": reply.raw or reply.text,
+        "reply_text": reply.text,
+        "finish_reason": reply.finish_reason,
+        "provider_request_id": reply.request_id,
+        "prompt_tokens": prompt_tokens,
+        "completion_tokens": completion_tokens,
+        "cost": cost,
+        "seconds": reply.seconds,
+        "received_at": now(),
+        "first_reply": first_reply,
+        "more_cost": received.worst.money,
+        "more_tokens": received.worst.tokens,
+    }
+
+
+def _both(first: int | None, second: int | None) -> int | None:
+    return second if first is None else first if second is None else first + second
+
+
 def _record_of(row: RowMapping) -> RequestRecord:
     request = PlannedRequest(
         step=PromptStep(row["step"]),
@@ -243,7 +355,8 @@ def _record_of(row: RowMapping) -> RequestRecord:
         task_id=row["task_id"],
         prompt_version_id=row["prompt_version_id"],
     )
-    same = ("attempts", "raw", "reply_text", "finish_reason", "provider_request_id", "prompt_tokens", "completion_tokens")
+    reply = ("raw", "reply_text", "finish_reason", "provider_request_id", "prompt_tokens", "completion_tokens")
+    same = (*reply, "attempts", "repeated_cap", "first_reply", "error_body")
     return RequestRecord(
         key=row["key"],
         request=request,

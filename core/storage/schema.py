@@ -79,8 +79,13 @@ requests = Table(
     Column("provider_request_id", String),
     Column("prompt_tokens", Integer),
     Column("completion_tokens", Integer),
-    Column("cost", Float),  # US dollars; NULL = unknown price
+    Column("cost", Float),  # US dollars, of both replies where the request was repeated; NULL = unknown price
     Column("seconds", Float),
+    Column("repeated_cap", Integer),  # tokens a reply may have in the one repeat of a reply that was cut off; NULL = not repeated
+    Column("first_reply", JSON(none_as_null=True)),  # {"raw", "finish_reason", …}: the cut-off reply, once the repeat has one of its own
+    Column("error_body", Text),  # the last answer that was no reply of the protocol, as received
+    Column("maybe_cost", Float, nullable=False, server_default="0"),  # worst case of attempts that were maybe billed without an answer
+    Column("maybe_tokens", Integer, nullable=False, server_default="0"),
     Column("planned_at", String, nullable=False),
     Column("sent_at", String),
     Column("received_at", String),

@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import RowMapping, func, insert, select, update
+from sqlalchemy import RowMapping, TextClause, func, insert, select, update
 
 from core.domain.groups import TaskGroup
 from core.domain.task import EmbeddingTask, TaskState
 from core.errors import NotFound
 from core.storage.database import Database, now
 from core.storage.schema import tasks
+
+ARRIVAL = TextClause("tasks.rowid")  # several rows can share a time stamp
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +61,7 @@ class TaskStore:
         self, group: TaskGroup | None = None, state: TaskState | None = None, *, text: str = "", topic: str = "", limit: int = 10_000
     ) -> list[EmbeddingTask]:
         """Tasks in order of arrival."""
-        query = select(tasks).order_by(tasks.c.created_at, tasks.c.id).limit(limit)
+        query = select(tasks).order_by(tasks.c.created_at, ARRIVAL).limit(limit)
         if group is not None:
             query = query.where(tasks.c.group == group.value)
         if state is not None:

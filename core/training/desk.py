@@ -27,7 +27,7 @@ from core.training.presets import DEFAULT, EXPLAINED, PRESETS, preset_plan
 CHARACTERS_A_TOKEN = {"latin": 4.2, "other": 0.75}  # of the embedded tokenizer: English prose, Chinese prose (measured on the starter set)
 INSTRUCTION_TOKENS = 26  # of a task sentence with its frame
 TOKENS_A_SECOND = 280.0  # a CPU core with AMX, forward and backward, embedded decoder, `make demo` on two idle cores (docs/lab-notes.md)
-BASE_BYTES, TOKEN_BYTES, GRAPH_TOKENS = 1.0e9, 1.0e6, 7168  # 3.3 GB with 2,585 tokens
+BASE_BYTES, TOKEN_BYTES, GRAPH_TOKENS = 1.0e9, 1.35e6, 5120  # peaks: 3.3 GB with 2,585 tokens of short texts, 10.5 GB with 7,100
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,7 @@ import torch
 from core.encoder.tokens import TokenBatch, pad
 from core.training.losses import Contrast
 
-GRAPH_TOKENS = 7168  # about 1 MB of activations a token at the peak, packed: 8 GB in all for the embedded decoder
+GRAPH_TOKENS = 5120  # 1.0 to 1.4 MB of activations a token, packed: up to 8 GB in all for the embedded decoder
 Embed = Callable[[Sequence[TokenBatch]], torch.Tensor]  # unit vectors of all texts of some batches, batch after batch
 Loss = Callable[[torch.Tensor], Contrast]  # of all vectors of the batch, in order of its texts
 

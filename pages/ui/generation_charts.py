@@ -142,7 +142,8 @@ def _failure_name(record: RequestRecord) -> str:
 def _failure(record: RequestRecord) -> None:
     reply, prompt = st.columns(2)
     reply.markdown(f"**Raw reply** · {record.completion_tokens or '?'} tokens · finish reason {plain(record.finish_reason or 'none')}")
-    reply.code(visible((record.raw or "No reply was received.")[:RAW_SHOWN]), language=None, wrap_lines=True, height=260)
+    came = record.raw or record.error_body or "No reply was received."
+    reply.code(visible(came[:RAW_SHOWN]), language=None, wrap_lines=True, height=260)
     prompt.markdown("**Prompt**")
     prompt.code(record.request.messages[-1]["content"], language=None, wrap_lines=True, height=260)
 

@@ -112,7 +112,8 @@ def test_a_stored_reply_that_was_never_read_is_read_again_for_nothing(bench: Ben
 
 
 def test_failed_replies_keep_their_raw_text_and_reason_and_are_not_paid_again(bench: Bench):
-    answers = ['{"S1": "a", "S2": "b"', "no json at all", '{"S1": "a"}', example_text(GROUP, 1)]
+    cut_off = '{"S1": "a", "S2": "b"'
+    answers = [cut_off, "no json at all", '{"S1": "a"}', example_text(GROUP, 1), cut_off]  # the last is the repeat of the first
     plan = make_plan(4, in_flight=1)
     result = bench.generate(ScriptedModel(lambda request, n: answers[n]), plan, job_id="one")
     assert result["failures"] == {"length": 1, "not_json": 1, "wrong_shape": 1}

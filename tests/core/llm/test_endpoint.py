@@ -7,19 +7,20 @@ import pytest
 from pydantic import SecretStr
 
 from core.domain.chat import ChatReply, ChatRequest
-from core.errors import EndpointRejected, EndpointUnreachable, RateLimited
-from core.llm.endpoint import EndpointModel
+from core.errors import EndpointRejected, EndpointUnreachable, NotTheProtocol, RateLimited
+from core.llm.dialect import Dialect, JsonMode
+from core.llm.endpoint import EndpointModel, Habits
 from core.llm.retry import RetryPolicy
 from tests.core.llm.loopback import Answer, closed_port_url, completion, serving
 
 SCHEMA = {"type": "object", "properties": {"a": {"type": "string"}}, "required": ["a"], "additionalProperties": False}
-QUICK = RetryPolicy(attempts=4, first_wait_seconds=0.01)
+QUICK = RetryPolicy(attempts=4, attempts_when_limited=4, first_wait_seconds=0.01)
 ASK = ChatRequest(({"role": "user", "content": "hello"},), SCHEMA, seed=5)
 
 
 def ask(url: str, *requests: ChatRequest, key: str | None = None) -> list[ChatReply]:
     async def run() -> list[ChatReply]:
-        model = EndpointModel(url, "some-model", key=SecretStr(key) if key else None, key_name="SOME_KEY", policy=QUICK)
+        model = EndpointModel(url, "some-model", key=SecretStr(key) if key else None, key_name="SOME_KEY", habits=Habits(policy=QUICK))
         try:
             return [await model.reply(request) for request in requests or (ASK,)]
         finally:
@@ -135,3 +136,127 @@ def test_the_models_of_an_endpoint_are_listed():
 
     with serving(lambda body, n: completion("{}")) as server:
         assert asyncio.run(run(server.url)) == ["another", "loopback"]
+
+
+class CountingToll:
+    """Counts attempts, and how many of those that failed were maybe billed."""
+
+    def __init__(self) -> None:
+        self.attempts = 0
+        self.failed_ones: list[bool] = []
+
+    async def before(self) -> None:
+        self.attempts += 1
+
+    async def failed(self, *, maybe_billed: bool) -> None:
+        self.failed_ones.append(maybe_billed)
+
+
+def ask_many(url: str, number: int, *, toll: CountingToll | None = None, timeout_seconds: float = 30, **habits) -> EndpointModel:
+    async def run() -> EndpointModel:
+        model = EndpointModel(url, "some-model", timeout_seconds=timeout_seconds, habits=Habits(policy=QUICK, **habits))
+        try:
+            await asyncio.gather(*(model.reply_for(ASK, toll or CountingToll()) for _ in range(number)))
+        finally:
+            await model.close()
+        return model
+
+    return asyncio.run(run())
+
+
+def no_schema(body, n):
+    kind = body.get("response_format", {}).get("type")
+    return Answer(400, {"error": {"message": f"response_format {kind} is not supported"}}) if kind == "json_schema" else completion("{}")
+
+
+def test_of_many_at_once_only_the_first_finds_out_what_is_refused():
+    kept: list[Dialect] = []
+    with serving(no_schema) as server:
+        ask_many(server.url, 6, learned=kept.append)
+    assert len(server.bodies) == 7
+    assert [dialect.json_mode for dialect in kept] == [JsonMode.OBJECT]
+
+
+def test_what_an_earlier_run_found_out_is_used_at_once_and_survives_being_kept():
+    kept: list[Dialect] = []
+    dialect = Dialect.from_record(Dialect(json_mode=JsonMode.OBJECT, takes_seed=False).as_record())
+    with serving(no_schema) as server:
+        ask_many(server.url, 3, dialect=dialect, learned=kept.append)
+    assert (len(server.bodies), kept) == (3, [])
+    assert "seed" not in server.bodies[0]
+    assert Dialect.from_record({"json_mode": "of a later version"}) is None
+
+
+def test_a_lesson_that_did_not_help_is_not_kept():
+    refusal = Answer(400, {"error": {"message": "the story of the seed offends our policy"}})
+    kept: list[Dialect] = []
+    with serving(lambda body, n: refusal) as server, pytest.raises(EndpointRejected):
+        ask_many(server.url, 1, learned=kept.append)
+    assert kept == []
+
+
+def test_a_request_that_is_too_large_teaches_nothing_about_words():
+    def answer(body, n):
+        return Answer(400, {"error": {"message": "'max_tokens' or 'max_completion_tokens' is too large: the maximum context length is 8"}})
+
+    with serving(answer) as server, pytest.raises(EndpointRejected, match="too large"):
+        ask_many(server.url, 1)
+    assert len(server.bodies) == 1
+
+
+def test_every_attempt_is_asked_for_and_the_ones_that_failed_are_told():
+    def answer(body, n):
+        return {0: Answer(500, {"error": {"message": "oops"}}), 1: Answer(504, "gave up waiting")}.get(n) or completion("{}")
+
+    toll = CountingToll()
+    with serving(answer) as server:
+        ask_many(server.url, 1, toll=toll)
+    assert (toll.attempts, toll.failed_ones, len(server.bodies)) == (3, [False, True], 3)
+
+
+def test_a_request_that_timed_out_is_an_attempt_that_was_maybe_billed():
+    def answer(body, n):
+        if n == 0:
+            time.sleep(0.6)
+        return completion("{}")
+
+    toll = CountingToll()
+    with serving(answer) as server:
+        ask_many(server.url, 1, toll=toll, timeout_seconds=0.3)
+    assert (toll.attempts, toll.failed_ones) == (2, [True])
+
+
+def test_a_refused_connection_was_not_billed():
+    toll = CountingToll()
+    with pytest.raises(EndpointUnreachable):
+        ask_many(closed_port_url(), 1, toll=toll)
+    assert toll.failed_ones == [False] * 3
+
+
+def test_an_answer_that_is_no_reply_is_kept_with_its_error():
+    with serving(lambda body, n: Answer(200, '{"welcome": true}')) as server, pytest.raises(NotTheProtocol) as caught:
+        ask(server.url)
+    assert (caught.value.body, caught.value.code) == ('{"welcome": true}', "not_the_protocol")
+    assert len(server.bodies) == 1
+
+
+def test_an_error_inside_a_successful_answer_counts_as_that_error():
+    def answer(body, n):
+        return Answer(200, {"error": {"code": 429, "message": "upstream is busy"}}) if n == 0 else completion("{}")
+
+    with serving(answer) as server:
+        ask(server.url)
+    assert len(server.bodies) == 2
+
+
+def test_limits_told_by_headers_are_learned_and_overload_halves_what_is_in_flight():
+    def answer(body, n):
+        if n < 8:
+            return Answer(429, {"error": {"message": "slow down"}}, {"retry-after": "0.05"})
+        return Answer(200, completion("{}").body, {"x-ratelimit-limit-requests": "6000", "x-ratelimit-limit-tokens": "9000000"})
+
+    with serving(answer) as server:
+        model = ask_many(server.url, 8, in_flight=8, dialect=Dialect())
+    assert model.pace.told.requests_per_minute == 6000
+    assert model._throttle.limit < 8
+    assert len(server.bodies) == 16

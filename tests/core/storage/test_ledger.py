@@ -6,9 +6,9 @@ import pytest
 
 from core.domain.groups import TaskGroup
 from core.domain.prompt import PromptStep
-from core.domain.request import PlannedRequest, RequestState
+from core.domain.request import Amount, PlannedRequest, RequestState
 from core.errors import NotFound
-from core.storage.ledger import Ledger
+from core.storage.ledger import Leaving, Ledger, Received
 from core.workbench import Workbench
 from tests.core.llm.scripted import make_reply
 
@@ -115,3 +115,64 @@ def test_a_request_another_job_took_over_is_not_sent_by_the_first(ledger: Ledger
     ledger.plan([planned], "two")
     assert not ledger.mark_sent(planned.key, "one")
     assert ledger.mark_sent(planned.key, "two")
+
+
+def test_many_leave_and_come_in_one_transaction_and_only_ones_own_are_claimed(ledger: Ledger):
+    planned = [request(n) for n in range(3)]
+    ledger.plan(planned, "one")
+    ledger.plan(planned[:1], "two")
+    assert ledger.mark_all_sent([Leaving(p.key) for p in planned], "one") == {planned[1].key, planned[2].key}
+    ledger.mark_all_received([Received(p.key, make_reply("text", raw=f"raw {n}"), 0.5) for n, p in enumerate(planned[1:])])
+    ledger.mark_all_read([(planned[1].key, ""), (planned[2].key, "not_json")])
+    assert {r.raw for r in (ledger.get(p.key) for p in planned)} == {None, "raw 0", "raw 1"}
+    assert (ledger.tally("one").parsed, ledger.tally("one").reasons) == (1, {"not_json": 1})
+
+
+def test_a_cut_off_reply_is_repeated_once_and_the_first_one_is_kept_and_paid(ledger: Ledger):
+    planned = request()
+    ledger.plan([planned], "one")
+    ledger.mark_sent(planned.key, "one")
+    ledger.mark_received(planned.key, make_reply("half", finish_reason="length", raw="first raw"), 0.5)
+    ledger.mark_failed(planned.key, "length")
+    [first] = ledger.truncated("one")
+    assert ledger.to_send("one") == []
+    assert ledger.mark_all_sent([Leaving(planned.key, cap=4096)], "one") == {planned.key}
+    assert (ledger.truncated("one"), ledger.get(planned.key).raw) == ([], "first raw")
+    ledger.mark_all_received([Received(planned.key, make_reply("whole", raw="second raw"), 0.25, first=first)])
+    record = ledger.get(planned.key)
+    assert (record.raw, record.first_reply["raw"], record.first_reply["finish_reason"]) == ("second raw", "first raw", "length")
+    assert (record.cost, record.prompt_tokens, record.completion_tokens, record.attempts) == (0.75, 200, 100, 2)
+    ledger.mark_parsed(planned.key)
+    tally = ledger.tally("one")
+    assert (tally.repeated, tally.repeated_parsed, tally.cost) == (1, 1, 0.75)
+
+
+def test_what_was_maybe_billed_adds_up(ledger: Ledger):
+    planned = request()
+    ledger.plan([planned], "one")
+    ledger.mark_sent(planned.key, "one")
+    ledger.mark_maybe_paid(planned.key, Amount(100, 0.5))
+    ledger.mark_maybe_paid(planned.key, Amount(50, 0.25), state=RequestState.PLANNED)
+    assert ledger.tally("one").maybe == Amount(150, 0.75)
+    assert ledger.get(planned.key).state is RequestState.PLANNED
+
+
+def test_an_answer_that_is_no_reply_is_kept_and_the_request_is_still_missing(ledger: Ledger):
+    planned = request()
+    ledger.plan([planned], "one")
+    ledger.mark_sent(planned.key, "one")
+    ledger.mark_failed(planned.key, "not_the_protocol", error_body="<html>")
+    [record] = ledger.to_send("one")
+    assert (record.error_body, record.raw) == ("<html>", None)
+
+
+def test_a_block_is_written_together_or_not_at_all(ledger: Ledger):
+    planned = [request(n) for n in range(2)]
+    with pytest.raises(ZeroDivisionError), ledger.together():
+        ledger.plan(planned[:1], "one")
+        assert ledger.is_planned("one")  # readings inside see what was written
+        raise ZeroDivisionError
+    assert not ledger.is_planned("one")
+    with ledger.together():
+        ledger.plan(planned, "one")
+    assert len(ledger.to_send("one")) == 2

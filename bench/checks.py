@@ -1,0 +1,139 @@
+"""Recall and precision of every check on the gold faults that ship in data/faults.
+
+The aim (issue 4) is a mean recall of 0.85 at a precision of 0.8 on the kinds a machine can see. Records that share
+a twin stay on one side: thresholds and phrases were chosen on the tuning half, the figures are those of the other half. `--half tuning`
+lists what is missed and falsely flagged there; the reporting half is never listed, so that nobody tunes on it.
+
+Two reservations. Whoever wrote the checks had read the notes (not the texts) of five kinds in both halves, and the texts of all label
+leaks, before the halves were cut: the figure for label leaks is not blind. And precision counts false alarms on clean triples that were
+chosen to look suspicious, so it is lower than on ordinary data, where the checks of texts flag none of the starter set.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import json
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from core.domain.checks import DEFAULT_THRESHOLDS, Nearness, Thresholds
+from core.domain.encoder import EncoderSpec
+from core.domain.triple import Flag
+from core.encoder.open_encoder import open_encoder
+from core.generation.checks.by_encoder import check_nearness, measure_nearness
+from core.generation.checks.triple_checks import check_triple
+from core.settings import PROJECT_FOLDER, Settings
+from core.shipped.records import Fault, Record, read_faults
+
+# A fault is found when any of these codes is raised; kinds imply one another (data/faults/README.md).
+CODES: dict[Fault, frozenset[str]] = {
+    Fault.FALSE_NEGATIVE: frozenset(("false_negative", "swapped")),
+    Fault.SWAPPED: frozenset(("swapped", "false_negative")),
+    Fault.POSITIVE_DOES_NOT_ANSWER: frozenset(("positive_far", "swapped")),
+    Fault.TOO_EASY_NEGATIVE: frozenset(("easy_negative",)),
+    Fault.QUERY_COPIED: frozenset(("copied_query", "query_is_positive")),
+    Fault.NEAR_IDENTICAL: frozenset(("near_identical", "query_is_positive", "query_is_negative")),
+    Fault.WRONG_LANGUAGE: frozenset(("wrong_language",)),
+    Fault.MIXED_LANGUAGES: frozenset(("mixed_languages", "wrong_language")),
+    Fault.TOO_SHORT: frozenset(("too_short",)),
+    Fault.REFUSAL_OR_BOILERPLATE: frozenset(("refusal", "boilerplate", "prompt_echo")),
+    Fault.RELEVANCE_EXPLAINED: frozenset(("meta_talk",)),
+    Fault.LABEL_LEAK: frozenset(("label_leak",)),
+    Fault.TRUNCATED: frozenset(("truncated",)),
+}
+TEXT_KINDS = (
+    Fault.QUERY_COPIED, Fault.NEAR_IDENTICAL, Fault.WRONG_LANGUAGE, Fault.MIXED_LANGUAGES, Fault.TOO_SHORT, Fault.REFUSAL_OR_BOILERPLATE,
+    Fault.RELEVANCE_EXPLAINED, Fault.LABEL_LEAK, Fault.TRUNCATED,
+)  # fmt: skip
+ENCODER_CODES = frozenset(("false_negative", "swapped", "positive_far", "easy_negative"))
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """A record with what the checks say of it."""
+
+    record: Record
+    flags: tuple[Flag, ...]
+
+    @property
+    def fault(self) -> Fault | None:
+        """Its label; None where it is clean."""
+        kind = self.record.row["fault"]
+        return Fault(kind) if kind else None
+
+    @property
+    def codes(self) -> frozenset[str]:
+        """Codes raised."""
+        return frozenset(flag.code for flag in self.flags)
+
+
+def half_of(record: Record) -> str:
+    """`tuning` or `reporting`: by the twin, so that records with a shared text are on one side."""
+    key = record.row["twin"] or record.id
+    return ("tuning", "reporting")[int(hashlib.sha256(key.encode()).hexdigest(), 16) % 2]
+
+
+def judge(records: Sequence[Record], nearness: Mapping[str, Nearness], thresholds: Thresholds) -> list[Judged]:
+    """Every record with its flags, those of the encoder included."""
+    return [Judged(r, (*check_triple(r.triple, thresholds), *check_nearness(r.triple, nearness[r.id], thresholds))) for r in records]
+
+
+def measure(judged: Sequence[Judged]) -> dict[str, float]:
+    """recall_KIND, precision_KIND (false alarms counted on clean triples only), and shares of the whole."""
+    clean = [j for j in judged if j.fault is None]
+    figures: dict[str, float] = {}
+    for kind, codes in CODES.items():
+        faulty = [j for j in judged if j.fault is kind]
+        found = sum(bool(j.codes & codes) for j in faulty)
+        alarms = sum(bool(j.codes & codes) for j in clean)
+        figures[f"recall_{kind.value}"] = round(found / len(faulty), 3)
+        figures[f"precision_{kind.value}"] = round(found / (found + alarms), 3) if found + alarms else 0.0
+    for name, kinds in (("text_kinds", TEXT_KINDS), ("all_kinds", tuple(CODES))):
+        for figure in ("recall", "precision"):
+            figures[f"mean_{figure}_{name}"] = round(sum(figures[f"{figure}_{k.value}"] for k in kinds) / len(kinds), 3)
+    figures["false_flag_share_clean"] = round(sum(bool(j.codes - ENCODER_CODES) for j in clean) / len(clean), 3)
+    figures["false_flag_share_clean_with_encoder"] = round(sum(bool(j.codes) for j in clean) / len(clean), 3)
+    faulty = [j for j in judged if j.fault]
+    figures["any_flag_share_faulty"] = round(sum(bool(j.codes) for j in faulty) / len(faulty), 3)
+    figures["records"] = len(judged)
+    return figures
+
+
+def main() -> None:
+    """Print the table of one half and one JSON object."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--json", action="store_true", help="the last line is JSON either way")
+    parser.add_argument("--half", choices=("tuning", "reporting"), default="reporting")
+    asked = parser.parse_args()
+    records, findings = read_faults(PROJECT_FOLDER / "data" / "faults")
+    if findings:
+        raise SystemExit(f"{len(findings)} records cannot be read: {findings[0].message}")
+    mine = [record for record in records if half_of(record) == asked.half]
+    encoder = open_encoder(EncoderSpec.baseline(), Settings())
+    found = measure_nearness([record.triple for record in mine], encoder)
+    judged = judge(mine, {record.id: one for record, one in zip(mine, found, strict=True)}, DEFAULT_THRESHOLDS)
+    figures = measure(judged)
+    print(f"{'kind':28}{'faults':>8}{'recall':>8}{'precision':>11}")
+    for kind in CODES:
+        n = sum(j.fault is kind for j in judged)
+        print(f"{kind.value:28}{n:>8}{figures[f'recall_{kind.value}']:>8.2f}{figures[f'precision_{kind.value}']:>11.2f}")
+    if asked.half == "tuning":
+        tell_errors(judged)
+    alarms = Counter(code for j in judged if j.fault is None for code in j.codes)
+    print("raised on clean triples:", dict(alarms.most_common()))
+    print(json.dumps({"half": asked.half, **figures}))
+
+
+def tell_errors(judged: Sequence[Judged]) -> None:
+    """What is missed and what is falsely flagged."""
+    for j in judged:
+        if j.fault and not j.codes & CODES[j.fault]:
+            print("missed ", j.record.id, j.fault.value, "|", j.record.row["note"], "|", sorted(j.codes))
+        if j.fault is None and j.codes:
+            print("alarm  ", j.record.id, "|", j.record.row["note"], "|", [flag.message[:90] for flag in j.flags])
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""Checks that flag triples without a person."""

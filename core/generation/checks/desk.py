@@ -1,0 +1,216 @@
+"""The workspace's checks: thresholds, one job over all triples, and the scores it leaves for the histograms."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from core.domain.checks import DEFAULT_THRESHOLDS, SCORES, CheckPlan, Nearness, Thresholds
+from core.domain.encoder import EncoderSpec
+from core.domain.groups import TaskGroup
+from core.domain.identity import content_id
+from core.domain.jobs import Job, JobKind
+from core.domain.review import TripleRecord
+from core.domain.triple import Flag, Texts, Triple
+from core.generation.checks.by_encoder import (
+    MEANT_FOR,
+    check_nearness,
+    easy_negative,
+    false_negative,
+    measure_nearness,
+    positive_far,
+    swapped,
+)
+from core.generation.checks.lengths import length_shares
+from core.generation.checks.triple_checks import check_triple
+from core.generation.checks.words import gram_similarity
+from core.jobs.board import JobBoard
+from core.jobs.context import JobContext
+from core.storage.artifacts import read_json, write_json
+from core.storage.preferences import PreferenceStore
+from core.storage.triples import TripleStore
+
+if TYPE_CHECKING:
+    from core.encoder.text_encoder import TextEncoder
+
+THRESHOLDS = "check_thresholds"
+SCORES_FILE = "scores.json"
+FRESH_SECONDS = 5.0
+TRIPLES_A_STEP = 256  # checked, scored and written together
+LOWEST_SHARE = 0.6  # pairs are looked for down to here, so that the histogram shows what a lower threshold would flag
+MOST_NAMED = 5000  # near-duplicate pairs that are kept for the list
+
+
+class CheckDesk:
+    """Thresholds in, flags out."""
+
+    def __init__(
+        self,
+        jobs: JobBoard,
+        triples: TripleStore,
+        preferences: PreferenceStore,
+        folder: Path,
+        open_encoder: Callable[[EncoderSpec], TextEncoder],
+    ) -> None:
+        self._jobs = jobs
+        self._triples = triples
+        self._preferences = preferences
+        self._folder = folder
+        self._open_encoder = open_encoder
+        self._current, self._read_again_at = DEFAULT_THRESHOLDS, 0.0
+
+    def thresholds(self) -> Thresholds:
+        """The workspace's own, else the defaults. One that is no longer known is left out."""
+        stored = self._preferences.get(THRESHOLDS, {})
+        return Thresholds.model_validate({name: stored[name] for name in Thresholds.model_fields if name in stored})
+
+    def set_thresholds(self, thresholds: Thresholds) -> None:
+        """Use these from now on; triples that are there keep their flags until they are checked again."""
+        kept = thresholds.model_dump()
+        self._read_again_at = 0.0
+        self._preferences.set(THRESHOLDS, {name: kept[name] for name in kept if kept[name] != getattr(DEFAULT_THRESHOLDS, name)})
+
+    def check(self, triple: Triple) -> list[Flag]:
+        """Flags of one triple by the checks of its texts. Thresholds are read anew every few seconds: hundreds of triples come a second."""
+        if time.monotonic() >= self._read_again_at:
+            self._current, self._read_again_at = self.thresholds(), time.monotonic() + FRESH_SECONDS
+        return check_triple(triple, self._current)
+
+    def start(self, *, encoder: bool = True) -> Job:
+        """Check all triples again in a process of its own. A check at work is not started twice: its job is returned."""
+        for job in self._jobs.find(JobKind.CHECK):
+            if job.state.active:
+                return job
+        plan = CheckPlan(thresholds=self.thresholds(), encoder=encoder)
+        return self._jobs.start(JobKind.CHECK, plan, title=f"Check {self._triples.count():,} triples")
+
+    def scores(self) -> dict[str, list[float]]:
+        """Scores of the last check by name (see core.domain.checks.SCORES); empty before the first."""
+        stored = read_json(self._folder / SCORES_FILE) or {}
+        return {name: stored.get("scores", {}).get(name, []) for name in SCORES}
+
+    def near_duplicates(self) -> list[tuple[str, str, float]]:
+        """Pairs of triples of the last check that say nearly the same: (earlier, later, similarity), the most alike first."""
+        stored = read_json(self._folder / SCORES_FILE) or {}
+        return [(str(a), str(b), float(share)) for a, b, share in stored.get("near_duplicates", [])]
+
+    def run(self, context: JobContext) -> dict[str, Any]:
+        """Do a check job's work. Stopped halfway, what was checked keeps its new flags."""
+        started = time.monotonic()
+        plan = CheckPlan.model_validate(context.plan)
+        records = list(self._triples.each())
+        context.progress(0, len(records), "triples", "looking for near duplicates")
+        pairs = self._pairs(records, plan.thresholds)
+        nearest = _nearest(pairs)
+        encoder = self._open_encoder(EncoderSpec.baseline()) if plan.encoder and records else None
+        known = self._known_nearness()
+        scores: dict[str, list[float]] = {name: [] for name in SCORES}
+        measured: dict[str, list[float | None]] = {}
+        codes: Counter[str] = Counter()
+        done = changed = 0
+        for step in _steps(records):
+            if context.stop_requested():
+                break
+            triples = [record.triple.with_texts(record.texts) for record in step]
+            nearness = _measured(triples, encoder, known)
+            found = {
+                record.id: _flags(record.id, triple, near, nearest, plan.thresholds)
+                for record, triple, near in zip(step, triples, nearness, strict=True)
+            }
+            new = {record.id: found[record.id] for record in step if set(found[record.id]) != set(record.flags)}
+            self._triples.set_flags(new)
+            for triple, near, record in zip(triples, nearness, step, strict=True):
+                _add_scores(scores, triple, near, nearest.get(record.id))
+                if near is not None:
+                    measured[text_id(triple.texts)] = [near.positive, near.negative]
+                codes.update({flag.code for flag in found[record.id]})
+            done, changed = done + len(step), changed + len(new)
+            context.progress(done, len(records), "triples")
+        pairs = [pair for pair in pairs if pair[2] >= plan.thresholds.near_duplicate]
+        listed = sorted(((a, b, round(share, 3)) for a, b, share in pairs), key=lambda pair: (-pair[2], pair))
+        values = {name: [round(value, 3) for value in some] for name, some in scores.items()}
+        write_json(self._folder / SCORES_FILE, {"scores": values, "near_duplicates": listed[:MOST_NAMED], "nearness": known | measured})
+        return {
+            "checked": done,
+            "changed": changed,
+            "flags": dict(codes.most_common()),
+            "near_duplicates": len(pairs),
+            "seconds": round(time.monotonic() - started, 2),
+        }
+
+    def _pairs(self, records: Sequence[TripleRecord], thresholds: Thresholds) -> list[tuple[str, str, float]]:
+        from core.generation.checks.minhash import find_near_duplicates  # numpy: only where a job runs
+
+        texts = [f"{record.texts.query}\n{record.texts.positive}" for record in records]
+        found = find_near_duplicates(texts, threshold=min(LOWEST_SHARE, thresholds.near_duplicate))
+        return [(records[a].id, records[b].id, share) for a, b, share in found]
+
+    def _known_nearness(self) -> dict[str, list[float | None]]:
+        stored = read_json(self._folder / SCORES_FILE) or {}
+        known: dict[str, list[float | None]] = stored.get("nearness", {})
+        return known
+
+
+def text_id(texts: Texts) -> str:
+    """Texts that were scored once are not scored again, whatever triple they stand in."""
+    return content_id(texts.query, texts.positive, texts.negative)
+
+
+def _measured(triples: Sequence[Triple], encoder: TextEncoder | None, known: dict[str, list[float | None]]) -> list[Nearness | None]:
+    """Cosines of each triple: those known from an earlier check, the rest by the encoder; None without one."""
+    ids = [text_id(triple.texts) for triple in triples]
+    missing = [triple for triple, i in zip(triples, ids, strict=True) if i not in known]
+    new = dict(zip((text_id(t.texts) for t in missing), measure_nearness(missing, encoder), strict=True)) if encoder and missing else {}
+    found: list[Nearness | None] = []
+    for i in ids:
+        positive, negative = known.get(i, (None, None))
+        found.append(new.get(i) if positive is None else Nearness(positive, negative))
+    return found
+
+
+def _flags(
+    triple_id: str, triple: Triple, near: Nearness | None, nearest: dict[str, tuple[float, str]], thresholds: Thresholds
+) -> list[Flag]:
+    flags = check_triple(triple, thresholds)
+    if near is not None:
+        flags += check_nearness(triple, near, thresholds)
+    if triple_id in nearest and nearest[triple_id][0] >= thresholds.near_duplicate:
+        share, other = nearest[triple_id]
+        message = f"Query and positive share {share:.0%} of their 5-grams with those of triple {other}."
+        flags.append(Flag("near_duplicate", message, "", 0.5))
+    return flags
+
+
+def _add_scores(scores: dict[str, list[float]], triple: Triple, near: Nearness | None, nearest: tuple[float, str] | None) -> None:
+    """Scores of one triple that its group is judged by."""
+    lengths = list(length_shares(triple))
+    if lengths:
+        scores["length"].append(min(lengths))
+    if triple.texts.negative is not None and triple.group is not TaskGroup.BITEXT:
+        scores["identical"].append(gram_similarity(triple.texts.positive, triple.texts.negative))
+    if nearest is not None:
+        scores["duplicate"].append(nearest[0])
+    if near is None:
+        return
+    values = {"ratio": (near.ratio, false_negative), "easy": (near.ratio, easy_negative), "lead": (near.lead, swapped),
+              "positive": (near.positive, positive_far)}  # fmt: skip
+    for name, (value, check) in values.items():
+        if value is not None and triple.group in MEANT_FOR[check]:
+            scores[name].append(value)
+
+
+def _nearest(pairs: Iterable[tuple[str, str, float]]) -> dict[str, tuple[float, str]]:
+    """For each later triple of a pair the earlier one it is most like; the first of its kind is nobody's double."""
+    found: dict[str, tuple[float, str]] = {}
+    for earlier, later, share in pairs:
+        if share > found.get(later, (0.0, ""))[0]:
+            found[later] = (share, earlier)
+    return found
+
+
+def _steps(records: Sequence[TripleRecord]) -> Iterable[Sequence[TripleRecord]]:
+    for start in range(0, len(records), TRIPLES_A_STEP):
+        yield records[start : start + TRIPLES_A_STEP]

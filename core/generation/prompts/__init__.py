@@ -1,0 +1,1 @@
+"""Prompt templates, their slots and versions."""

@@ -1,0 +1,1 @@
+"""Replies read: schemas, parsing, mending, what becomes of them."""

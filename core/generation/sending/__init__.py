@@ -1,0 +1,1 @@
+"""Requests on their way: budget, attempts, endpoints, the ledger's bookkeeper."""

@@ -1,0 +1,80 @@
+"""The budget of one job: requests, tokens and money, all checked before each attempt leaves."""
+
+from __future__ import annotations
+
+import asyncio
+
+from core.domain.plans import EndpointPlan
+from core.domain.request import Amount, PlannedRequest, RequestTally
+from core.errors import BudgetReached
+from core.llm.pricing import price
+
+FEWEST_CHARACTERS_A_TOKEN = 2.0  # for the worst case, which must not be too small
+KEPT = "All replies are kept. Start the same plan with a larger budget: only what is missing is sent."
+
+
+class Purse:
+    """Reserves the worst case of each attempt while its reply is awaited; every attempt counts, repeats and lost ones too."""
+
+    def __init__(self, plan: EndpointPlan, spent: RequestTally) -> None:
+        self._plan = plan
+        self._budget = plan.budget
+        self._sent = spent.attempts
+        self._spent = Amount(spent.prompt_tokens + spent.completion_tokens + spent.maybe.tokens, spent.known_cost + spent.maybe.money)
+        self._reserved = Amount()
+        self._settled = asyncio.Event()
+
+    def worst(self, request: PlannedRequest, max_tokens: int) -> Amount:
+        """The most one attempt can take."""
+        prompt_tokens = round(sum(len(m["content"]) for m in request.messages) / FEWEST_CHARACTERS_A_TOKEN)
+        money = price(request.base_url, request.model, prompt_tokens, max_tokens, self._plan.price)
+        if money is None and self._budget.money is not None:
+            raise BudgetReached(
+                f"The price of “{request.model}” is unknown, so the budget of ${self._budget.money:.4f} cannot be kept.",
+                hint="Give the endpoint a price of your own on the Settings page, or set a budget in requests or tokens.",
+            )
+        return Amount(prompt_tokens + max_tokens, money or 0.0)
+
+    async def take(self, worst: Amount) -> None:
+        """Reserve one attempt. Where only the reserves of others stand in the way, wait until they are settled.
+
+        Raises:
+            BudgetReached: it may not be sent.
+        """
+        while True:
+            self._refuse_beyond(worst)
+            if self._fits(_sum(self._spent, self._reserved, worst)):
+                break
+            self._settled.clear()
+            await self._settled.wait()
+        self._sent += 1
+        self._reserved = _sum(self._reserved, worst)
+
+    def settle(self, reserved: Amount, paid: Amount) -> None:
+        """Replace a reserve by what the attempt took."""
+        self._reserved = Amount(self._reserved.tokens - reserved.tokens, self._reserved.money - reserved.money)
+        self.lose(paid)
+
+    def lose(self, paid: Amount) -> None:
+        """Count what was taken without a reserve: by attempts of an earlier run that was killed."""
+        self._spent = _sum(self._spent, paid)
+        self._settled.set()
+
+    def _fits(self, amount: Amount) -> bool:
+        tokens, money = self._budget.tokens, self._budget.money
+        return (tokens is None or amount.tokens <= tokens) and (money is None or amount.money <= money)
+
+    def _refuse_beyond(self, worst: Amount) -> None:
+        budget, after = self._budget, _sum(self._spent, worst)
+        if budget.requests is not None and self._sent >= budget.requests:
+            raise BudgetReached(f"The budget of {budget.requests} requests is used up.", hint=KEPT)
+        if budget.money is not None and after.money > budget.money:
+            what = f"the budget of ${budget.money:.4f}: ${self._spent.money:.4f} is spent"
+            raise BudgetReached(f"The next request could pass {what}.", hint=KEPT)
+        if budget.tokens is not None and after.tokens > budget.tokens:
+            what = f"the budget of {budget.tokens:,} tokens: {self._spent.tokens:,} are used"
+            raise BudgetReached(f"The next request could pass {what}.", hint=KEPT)
+
+
+def _sum(*amounts: Amount) -> Amount:
+    return Amount(sum(a.tokens for a in amounts), sum(a.money for a in amounts))
