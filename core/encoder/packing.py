@@ -16,6 +16,7 @@ import torch.nn.functional as F  # noqa: N812 - the field's name for it
 from core.encoder.tokens import TokenBatch
 
 PACKED = "tercet_packed"  # the name transformers knows the attention by
+SAME = 0.99  # cosine of a token's state packed and alone; rounding in bfloat16 stays above it
 
 
 def use_packing(model: Any, *, max_length: int) -> bool:
@@ -29,8 +30,31 @@ def use_packing(model: Any, *, max_length: int) -> bool:
     if not (plain and model._supports_attention_backend and layers and all(m.is_causal for m in layers)):
         return False
     AttentionInterface.register(PACKED, _attend)
+    before, usual = config._attn_implementation, _probe(model)
     model.set_attn_implementation(PACKED)
-    return True
+    try:
+        same = bool(F.cosine_similarity(usual, _probe(model), dim=-1).min() > SAME)
+    except (RuntimeError, TypeError, KeyError, ValueError):
+        same = False
+    if not same:
+        model.set_attn_implementation(before)
+    return same
+
+
+def _probe(model: Any) -> torch.Tensor:
+    """States of two short made-up texts, (tokens, width), each alone where the model takes no packed rows, side by side where it does.
+
+    Some models mix tokens outside their attention (convolutions, state spaces) or add to it (sinks): their texts would feel each other.
+    """
+    device = next(model.parameters()).device
+    highest = min(1000, int(model.config.vocab_size))
+    rows = [(torch.arange(length, device=device) * step + 3).remainder(highest).unsqueeze(0) for length, step in ((24, 7), (17, 11))]
+    with torch.enable_grad():  # the way training goes
+        if is_packing(model):
+            states = forward_packed(model, [TokenBatch(row, torch.ones_like(row)) for row in rows])
+        else:
+            states = [model(input_ids=row, attention_mask=torch.ones_like(row), use_cache=False).last_hidden_state for row in rows]
+    return torch.cat([found[0] for found in states]).detach().float()
 
 
 def is_packing(model: Any) -> bool:
@@ -73,7 +97,7 @@ def _by_products(q: torch.Tensor, k: torch.Tensor, v: torch.Tensor, *, scaling: 
     if dropout:
         weights = F.dropout(weights, p=dropout)
     mixed = torch.matmul(weights.view(-1, texts, shared * length, length), v)
-    return mixed.view(-1, texts, shared, length, width).permute(1, 3, 0, 2, 4).reshape(texts * length, heads, width)
+    return mixed.view(-1, texts, shared, length, v.shape[-1]).permute(1, 3, 0, 2, 4).reshape(texts * length, heads, v.shape[-1])
 
 
 def _fused(q: torch.Tensor, k: torch.Tensor, v: torch.Tensor, *, scaling: float, dropout: float) -> torch.Tensor:

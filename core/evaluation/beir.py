@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import re
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator, Mapping
@@ -96,7 +97,7 @@ def _rows(read: Callable[[str], bytes], part: str) -> Iterator[dict[str, Any]]:
             row = json.loads(line)
         except (ValueError, RecursionError) as error:
             raise _bad(part, number, f"is not JSON: {error}") from error
-        if not isinstance(row, dict) or not isinstance(row.get("_id"), str | int) or not row["_id"]:
+        if not isinstance(row, dict) or not isinstance(row.get("_id"), str | int) or row["_id"] == "":
             raise _bad(part, number, "has no _id")
         row["_id"] = str(row["_id"])
         if row["_id"] in seen:
@@ -119,7 +120,7 @@ def _judgements(read: Callable[[str], bytes], queries: Mapping[str, Any], docume
         cells = line.rstrip("\r").split("\t")
         if number == 1 and cells[-1].strip().lower() == "score":
             continue
-        if len(cells) != 3 or not cells[2].strip().lstrip("-").isdigit():
+        if len(cells) != 3 or not re.fullmatch(r"-?[0-9]{1,9}", cells[2].strip()):
             raise _bad(part, number, "is not query-id, corpus-id and a whole score, with tabs between")
         query, document, grade = cells[0], cells[1], int(cells[2])
         if query not in queries or document not in documents:

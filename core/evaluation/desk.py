@@ -121,7 +121,7 @@ class EvaluationDesk:
         return _short(report)
 
     def _scored(self, context: JobContext, plan: EvaluationPlan, collection: JudgedCollection, name: str, number: int) -> SystemScores:
-        path = self._cache_path(context.folder, name)
+        path = self._cache_path(context.folder, collection, name)
         texts = len(collection.queries) + len(collection.documents)
         done = number * texts
 
@@ -141,9 +141,10 @@ class EvaluationDesk:
         write_json(path, scored.as_dict())
         return scored
 
-    def _cache_path(self, folder: Path, name: str) -> Path:
+    def _cache_path(self, folder: Path, collection: JudgedCollection, name: str) -> Path:
+        """Named by encoder and test: a collection in a folder may change between a stop and a resume."""
         fingerprint = name if name == BM25 else self._systems.spec(name).fingerprint
-        return folder / "scores" / f"{fingerprint}.json"
+        return folder / "scores" / f"{fingerprint}-{collection.content_hash[:16]}.json"
 
     def _report(self, plan: EvaluationPlan, collection: JudgedCollection, found: dict[str, SystemScores], job_id: str) -> dict[str, Any]:
         chance = {"samples": plan.bootstrap_samples, "seed": plan.seed}

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
 from pathlib import Path
 
 from core.errors import BadInput, NotFound
@@ -20,6 +19,7 @@ class CollectionShelf:
     def __init__(self, *, shipped: Path, folder: Path) -> None:
         self._shipped = shipped
         self._folder = folder
+        self._last: tuple[tuple[object, ...], JudgedCollection] | None = None
 
     def names(self) -> list[tuple[str, str]]:
         """(name, label) of every collection at hand, the shipped one first."""
@@ -31,12 +31,17 @@ class CollectionShelf:
         return "Tercet's held-out collection" if name == SHIPPED else Path(name).name
 
     def get(self, name: str) -> JudgedCollection:
-        """A collection by its name, or by the path of a folder.
+        """A collection by its name, or by the path of a folder. The last one is remembered until its files change.
 
         Raises:
             NotFound: no such collection. BadRows: a row of it cannot be used.
         """
-        return read_beir(self._reader(name))
+        folder = self._folder_of(name)
+        files = [folder / part for part in PARTS]
+        known_by = (folder, *((s.st_mtime_ns, s.st_size) for s in (file.stat() for file in files if file.is_file())))
+        if self._last is None or self._last[0] != known_by:
+            self._last = (known_by, read_beir(folder_reader(folder)))
+        return self._last[1]
 
     def add(self, name: str, data: bytes) -> JudgedCollection:
         """Keep the collection of a zip in the workspace. It is read first: one that cannot be used is not kept.
@@ -47,7 +52,7 @@ class CollectionShelf:
         slug = re.sub(r"[^\w-]+", "-", name.strip().lower()).strip("-")
         if not slug:
             raise BadInput("The collection needs a name.", hint="Use some letters or digits.")
-        if slug == SHIPPED or (self._folder / slug).exists():
+        if slug == SHIPPED or (self._folder / slug / PARTS[0]).exists():
             raise BadInput(f"There is a collection named {slug} already.", hint="Choose another name.")
         read = zip_reader(data)
         collection = read_beir(read)
@@ -55,12 +60,12 @@ class CollectionShelf:
             write_bytes(self._folder / slug / part, read(part))
         return collection
 
-    def _reader(self, name: str) -> Callable[[str], bytes]:
+    def _folder_of(self, name: str) -> Path:
         if name == SHIPPED:
-            return folder_reader(self._shipped)
+            return self._shipped
         if re.fullmatch(r"[\w-]+", name) and (self._folder / name).is_dir():
-            return folder_reader(self._folder / name)
+            return self._folder / name
         if Path(name).is_dir():
-            return folder_reader(Path(name))
+            return Path(name)
         known = ", ".join(known for known, _ in self.names())
         raise NotFound(f"There is no test collection {name}.", hint=f"Known: {known}; or give a folder with {', '.join(PARTS)}.")

@@ -95,14 +95,16 @@ def body_text(error: openai.APIStatusError) -> str:
     """What the server said."""
     body = error.body
     if isinstance(body, dict):
-        return str(body.get("message") or body)
+        said = str(body.get("message") or body)
+        names = [name for name in (body.get("code"), body.get("type")) if isinstance(name, str) and name not in said]
+        return f"{said} ({', '.join(dict.fromkeys(names))})" if names else said
     return str(body or error.message)
 
 
 def _error_in(body: str) -> dict[str, Any] | None:
     try:
         value = json.loads(body)
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
     error = value.get("error") if isinstance(value, dict) else None
     return error if isinstance(error, dict) else None

@@ -18,6 +18,7 @@ from pydantic import SecretStr
 
 from core.domain.chat import ChatReply, ChatRequest, Toll
 from core.llm.complaints import Complaints, body_text
+from core.llm.completions import read_completion
 from core.llm.dialect import Dialect
 from core.llm.pace import Pace, RateLimits
 from core.llm.retry import LONGEST_WAIT_SECONDS, Gate, RetryPolicy, Trouble, with_retries
@@ -113,13 +114,14 @@ class EndpointModel:
         """
 
         async def attempt() -> ChatReply:
-            if self._first_is_over:
-                return await self._in_turn(request, toll)
-            async with self._first:  # of an endpoint nobody asked before, one request finds out the dialect for all
-                try:
-                    return await self._in_turn(request, toll)
-                finally:
-                    self._first_is_over = True
+            if not self._first_is_over:
+                async with self._first:  # of an endpoint nobody asked before, one request finds out the dialect for all
+                    if not self._first_is_over:
+                        try:
+                            return await self._in_turn(request, toll)
+                        finally:
+                            self._first_is_over = True
+            return await self._in_turn(request, toll)
 
         return await with_retries(attempt, self._policy, self._gate)
 
@@ -216,27 +218,12 @@ class EndpointModel:
                 self._learned(self.dialect)
 
     def _read(self, raw: str, headers: httpx2.Headers, seconds: float) -> ChatReply:
+        kept = {name: headers[name] for name in KEPT_HEADERS if name in headers}
         try:
-            body: dict[str, Any] = json.loads(raw)
-            choice = body["choices"][0]
-            message = choice["message"]
-            text, refusal = message.get("content") or "", message.get("refusal")
-        except (ValueError, KeyError, IndexError, TypeError, AttributeError):
+            body = json.loads(raw)
+            return read_completion(body, raw, model=self.name, request_id=headers.get("x-request-id"), seconds=seconds, headers=kept)
+        except (ValueError, KeyError, IndexError, TypeError, AttributeError, RecursionError):
             raise self._complaints.not_the_protocol(raw) from None
-        usage = body.get("usage")
-        usage = usage if isinstance(usage, dict) else {}
-        text = _whole_characters(text if isinstance(text, str) else json.dumps(text, ensure_ascii=False))
-        return ChatReply(
-            text=text,
-            finish_reason="refusal" if refusal and not text else str(choice.get("finish_reason") or "stop"),
-            prompt_tokens=_count(usage.get("prompt_tokens")),
-            completion_tokens=_count(usage.get("completion_tokens")),
-            seconds=round(seconds, 3),
-            model=str(body.get("model") or self.name),
-            request_id=headers.get("x-request-id") or _text(body.get("id")),
-            raw=raw,
-            headers={name: headers[name] for name in KEPT_HEADERS if name in headers},
-        )
 
 
 class _Refused(Exception):
@@ -246,16 +233,3 @@ class _Refused(Exception):
         super().__init__(complaint)
         self.complaint = complaint
         self.trouble = trouble
-
-
-def _count(value: object) -> int | None:
-    return int(value) if isinstance(value, int | float) and not isinstance(value, bool) and value >= 0 else None
-
-
-def _text(value: object) -> str | None:
-    return value if isinstance(value, str) else None
-
-
-def _whole_characters(text: str) -> str:
-    """The text with halves of characters, which a broken JSON escape leaves and no database holds, replaced by U+FFFD."""
-    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")

@@ -91,8 +91,8 @@ def _read(path: Path, keys: tuple[str, ...]) -> Iterator[Record | Finding]:
     if not path.is_file():
         raise NotFound(f"There is no file {path}.", hint="Get the files again from the project's repository.")
     with translated_errors():
-        lines = path.read_text(encoding="utf-8").splitlines()
-    for number, line in enumerate(lines, 1):
+        lines = path.read_text(encoding="utf-8").split("\n")  # a text may hold the other characters that splitlines breaks at
+    for number, line in ((n, text) for n, text in enumerate(lines, 1) if text.strip()):
         where = f"{path.name}:{number}"
         try:
             row = json.loads(line)

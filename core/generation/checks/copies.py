@@ -18,6 +18,7 @@ FEWEST_CHARACTERS = 5
 HEAD = 1.5  # a copy that begins within so many lengths of the query stands at the head of the document
 QUERY_AGAIN = 0.9  # Jaccard of character 5-grams
 UNCHANGED = 0.62  # the same of a paraphrase that changed next to nothing
+MOST_TOKENS = 1_500  # of each text: the comparison is quadratic where a small model repeats itself
 UNSPACED_LETTER = re.compile(rf"[{UNSPACED}]")
 
 
@@ -37,6 +38,7 @@ def copied_query(triple: Triple, thresholds: Thresholds) -> Iterator[Flag]:
 
 def copied_run(query: list[str], document: list[str], share: float) -> str:
     """The run of tokens of the query that a document repeats, where that is a copy; else ""."""
+    query, document = query[:MOST_TOKENS], document[:MOST_TOKENS]
     match = SequenceMatcher(None, query, document, autojunk=False).find_longest_match()
     unspaced = sum(UNSPACED_LETTER.match(token) is not None for token in query) > len(query) / 2
     fewest, most = (FEWEST_CHARACTERS, COPIED_CHARACTERS) if unspaced else (FEWEST_WORDS, COPIED_WORDS)

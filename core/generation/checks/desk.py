@@ -5,8 +5,11 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from pydantic import ValidationError
 
 from core.domain.checks import DEFAULT_THRESHOLDS, SCORES, CheckPlan, Nearness, Thresholds
 from core.domain.encoder import EncoderSpec
@@ -63,9 +66,13 @@ class CheckDesk:
         self._current, self._read_again_at = DEFAULT_THRESHOLDS, 0.0
 
     def thresholds(self) -> Thresholds:
-        """The workspace's own, else the defaults. One that is no longer known is left out."""
+        """The workspace's own, else the defaults. One that is no longer known, or out of today's bounds, is left out."""
         stored = self._preferences.get(THRESHOLDS, {})
-        return Thresholds.model_validate({name: stored[name] for name in Thresholds.model_fields if name in stored})
+        kept = {}
+        for name in (name for name in Thresholds.model_fields if name in stored):
+            with suppress(ValidationError):
+                kept[name] = getattr(Thresholds.model_validate({name: stored[name]}), name)
+        return Thresholds.model_validate(kept)
 
     def set_thresholds(self, thresholds: Thresholds) -> None:
         """Use these from now on; triples that are there keep their flags until they are checked again."""
@@ -120,7 +127,9 @@ class CheckDesk:
                 record.id: _flags(record.id, triple, near, nearest, plan.thresholds)
                 for record, triple, near in zip(step, triples, nearness, strict=True)
             }
-            new = {record.id: found[record.id] for record in step if set(found[record.id]) != set(record.flags)}
+            as_they_are = {record.id: record.texts for record in self._triples.get_many(found)}  # one may have been edited meanwhile
+            still = [record for record in step if as_they_are.get(record.id) == record.texts]
+            new = {record.id: found[record.id] for record in still if set(found[record.id]) != set(record.flags)}
             self._triples.set_flags(new)
             for triple, near, record in zip(triples, nearness, step, strict=True):
                 _add_scores(scores, triple, near, nearest.get(record.id))

@@ -26,7 +26,7 @@ def _any(*parts: str) -> re.Pattern[str]:
 
 
 def _listed(name: str) -> str:
-    """Alternatives of a file in phrases/, one a line."""
+    """Alternatives of a file in wordings/, one a line."""
     lines = (PHRASES / f"{name}.txt").read_text(encoding="utf-8").splitlines()
     return "|".join(line for line in lines if line and not line.startswith("#"))
 

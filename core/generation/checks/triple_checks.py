@@ -2,7 +2,7 @@
 
 Each check is a function from a triple and the workspace's thresholds to flags. A flag has a code, words to show with their evidence, the
 field, and a weight between 0 and 1 that says how strongly it speaks for a fault; the review queue sorts by the sum of weights. Checks
-that need an encoder are in encoder_checks.py, duplicates across the workspace in near_duplicates.py.
+that need an encoder are in by_encoder.py, duplicates across the workspace in minhash.py.
 """
 
 from __future__ import annotations

@@ -16,7 +16,9 @@ from core.generation.checks.phrases import find_refusal
 from core.generation.replies.mending import RepeatedKeyError, mended, strict_prefix
 
 FENCE = re.compile(r"(?:```|~~~)[A-Za-z0-9_-]*[ \t]*\n(.*?)(?:```|~~~|\Z)", re.DOTALL)
-THOUGHTS = re.compile(r"\A.*</think(?:ing)?>", re.DOTALL | re.IGNORECASE)  # some servers leave the model's reasoning in the text
+# Some servers leave the model's reasoning in the text, with or without its opening tag.
+THOUGHTS = re.compile(r"\A(?:\s*<think(?:ing)?>.*|[^{]*)</think(?:ing)?>", re.DOTALL | re.IGNORECASE)
+BLANK = re.compile(r"[\s,\ufeff\u200b\u2060]*")  # between the brace and the first key
 OPEN_THOUGHT = re.compile(r"\A\s*<think(?:ing)?>", re.IGNORECASE)
 LEADING_NUMBER = re.compile(r"^\s*(?:[-*•]|\(?\d{1,3}[.):])\s+")
 WRAPPERS = ("example", "data", "result", "output", "response", "json", "properties", "reply", "answer")
@@ -168,7 +170,10 @@ def _whole_objects(body: str) -> Iterator[dict[str, Any] | Reading]:
 
 def _opens_object(body: str, place: int) -> bool:
     """Whether the brace looks like the start of an object, with a key after it, and not like prose or a doubled brace."""
-    return re.match(r"\{[\s,\ufeff\u200b\u2060]*(?:(?://|#|/\*)[^\n]*\s*)*(?:[\"'“]|\w+\s*:)", body[place : place + 400]) is not None
+    rest = BLANK.sub("", body[place + 1 : place + 400], count=1)
+    while rest.startswith(("//", "#", "/*")):  # comments, line by line: one pattern for all of them backtracks without end
+        rest = BLANK.sub("", rest.partition("\n")[2], count=1)
+    return re.match(r"[\"'“]|\w+\s*:", rest) is not None
 
 
 def _mended(text: str, names: set[str]) -> Reading:

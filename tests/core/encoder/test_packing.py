@@ -64,3 +64,20 @@ def test_a_model_of_another_kind_stays_as_it_is():
         assert not use_packing(model, max_length=64)
         assert not is_packing(model)
     assert use_packing(window, max_length=8)  # no text is longer than the window
+
+
+def test_models_whose_texts_would_feel_each_other_are_refused():
+    from transformers import GptOssConfig, GptOssModel, Lfm2Config, Lfm2Model
+
+    torch.manual_seed(0)
+    size = {"vocab_size": 64, "hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 4, "num_key_value_heads": 2}
+    convolutions = Lfm2Model(Lfm2Config(**size, intermediate_size=32, layer_types=["conv", "full_attention"], initializer_range=0.4))
+    sinks = GptOssModel(
+        GptOssConfig(**size, intermediate_size=32, head_dim=8, num_local_experts=2, num_experts_per_tok=1, initializer_range=0.4)
+    )
+    for layer in sinks.layers:
+        torch.nn.init.normal_(layer.self_attn.sinks, mean=2.0)
+    for model in (convolutions, sinks):
+        before = model.config._attn_implementation
+        assert not use_packing(model, max_length=64)
+        assert model.config._attn_implementation == before

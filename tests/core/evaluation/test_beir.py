@@ -45,6 +45,9 @@ def test_the_hash_covers_texts_grades_and_tasks(beir_folder):
         ("qrels/test.tsv", "1\td1\t1\n1\td9\t1", "qrels/test.tsv, line 2 names d9, which is not among the documents"),
         ("qrels/test.tsv", "7\td1\t1", "names 7, which is not among the queries"),
         ("qrels/test.tsv", "1\td1\tgood", "line 1 is not query-id, corpus-id and a whole score"),
+        ("qrels/test.tsv", "1\td1\t²", "line 1 is not query-id"),
+        ("qrels/test.tsv", "1\td1\t--1", "line 1 is not query-id"),
+        ("qrels/test.tsv", f"1\td1\t{'9' * 25}", "line 1 is not query-id"),
         ("qrels/test.tsv", "1\td1\t0", "No query has a judgement above 0"),
     ],
 )
@@ -91,3 +94,10 @@ def test_a_brought_collection_is_kept_only_when_it_can_be_used(beir_folder, tmp_
         shelf.get("nothing")
     with pytest.raises(NotFound):
         shelf.get("../small")
+
+
+def test_a_collection_is_read_again_when_a_file_of_it_changed(beir_folder, tmp_path):
+    shelf = CollectionShelf(shipped=beir_folder, folder=tmp_path / "collections")
+    assert shelf.get("heldout") is shelf.get("heldout")
+    (beir_folder / "qrels" / "test.tsv").write_text("1\td1\t2\n", encoding="utf-8")
+    assert shelf.get("heldout").qrels == {"1": {"d1": 2}}

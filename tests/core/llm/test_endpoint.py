@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import asyncio
+import json
+import threading
 import time
 
 import pytest
@@ -53,7 +55,7 @@ def test_429_waits_as_long_as_the_endpoint_asks_and_tries_again():
 
 
 def test_429_for_an_empty_account_is_not_repeated():
-    empty = Answer(429, {"error": {"message": "insufficient_quota: pay first"}})
+    empty = Answer(429, {"error": {"message": "You have used it up.", "type": "insufficient_quota", "code": "insufficient_quota"}})
     with serving(lambda body, n: empty) as server, pytest.raises(RateLimited):
         ask(server.url)
     assert len(server.bodies) == 1
@@ -260,3 +262,30 @@ def test_limits_told_by_headers_are_learned_and_overload_halves_what_is_in_fligh
     assert model.pace.told.requests_per_minute == 6000
     assert model._throttle.limit < 8
     assert len(server.bodies) == 16
+
+
+def test_after_the_first_answer_all_who_waited_go_at_once():
+    """The ninth answer comes only when eight are being asked at the same time: one after another would wait for ever."""
+    together = threading.Barrier(8, timeout=10)
+
+    def answer(body, n):
+        if n > 0:
+            together.wait()
+        return completion("{}")
+
+    async def run() -> list[ChatReply]:
+        model = EndpointModel(server.url, "some-model", habits=Habits(policy=RetryPolicy(attempts=1), in_flight=9))
+        try:
+            return await asyncio.gather(*(model.reply(ASK) for _ in range(9)))
+        finally:
+            await model.close()
+
+    with serving(answer) as server:
+        assert len(asyncio.run(run())) == 9
+
+
+def test_numbers_no_database_holds_are_no_counts():
+    body = json.loads(json.dumps(completion("{}").body)) | {"usage": {"prompt_tokens": 10**30, "completion_tokens": -1}}
+    with serving(lambda _, n: Answer(200, body)) as server:
+        [reply] = ask(server.url)
+    assert (reply.prompt_tokens, reply.completion_tokens) == (None, None)

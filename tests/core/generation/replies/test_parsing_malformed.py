@@ -193,3 +193,16 @@ def test_task_lists_are_read_in_every_form(text: str):
 def test_a_list_called_cut_is_not_used_in_any_form():
     for text in (json.dumps(TASKS), f"1. {TASKS[0]}\n2. {TASKS[1]}"):
         assert read_tasks(make_reply(text, finish_reason="length"))[1].reason == "length"
+
+
+@pytest.mark.parametrize("comment", ["/" * 3000, "#" * 3000, "// a\n" * 60])
+def test_rulers_of_comment_signs_do_not_hang_the_parser(comment):
+    """A pattern that backtracks would not come back from these within years."""
+    for text in ("{" + comment, "{ " + comment + "\n" + GOOD[1:]):
+        texts, reading = read_example(TaskGroup.SHORT_LONG, make_reply(text))
+        assert texts == PLAIN or reading.reason
+
+
+def test_a_text_that_speaks_of_the_thinking_tag_is_kept_whole():
+    texts, _ = read_example(TaskGroup.SHORT_LONG, make_reply(parts("Close it with the </think> tag.")))
+    assert texts == Texts(Q, "Close it with the </think> tag.", N)
