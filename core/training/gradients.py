@@ -1,8 +1,8 @@
 """Loss and gradient of one batch in bounded memory.
 
-A batch whose texts fit GRAPH_TOKENS keeps the whole graph. A larger one is done by gradient caching (Gao et al. 2021): vectors first,
-without a graph; then the loss and its gradient at the vectors; then piece by piece forward again and backward. The gradient is the same,
-since the random state of each piece is replayed.
+A batch whose texts fit GRAPH_TOKENS keeps the whole graph (tokens of long texts count more, see `weight_of`). A larger one is done by
+gradient caching (Gao et al. 2021): vectors first, without a graph; then the loss and its gradient at the vectors; then pass by pass
+forward again and backward. The gradient is that of the same passes with a graph, since the random state of each pass is replayed.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from core.encoder.tokens import TokenBatch, pad
 from core.training.losses import Contrast
 
 GRAPH_TOKENS = 5120  # 1.0 to 1.4 MB of activations a token, packed: up to 8 GB in all for the embedded decoder
+ATTENTION_TOKENS = 700  # text length at which attention keeps as much a token as all the rest: 6 bytes a head, layer and token
 Embed = Callable[[Sequence[TokenBatch]], torch.Tensor]  # unit vectors of all texts of some batches, batch after batch
 Loss = Callable[[torch.Tensor], Contrast]  # of all vectors of the batch, in order of its texts
 
@@ -76,16 +77,21 @@ def backward(pieces: Sequence[Piece], embed: Embed, loss: Loss, *, graph_tokens:
 def _passes(pieces: Sequence[Piece], most_tokens: int) -> list[list[Piece]]:
     """Pieces that go through the model together: as many as keep below `most_tokens`, at least one."""
     passes: list[list[Piece]] = []
-    size = 0
+    size = 0.0
     for piece in pieces:
-        tokens = piece.tokens.ids.numel()
-        if passes and size + tokens <= most_tokens:
+        weight = weight_of(piece.tokens.ids.numel(), longest=piece.tokens.ids.shape[1])
+        if passes and size + weight <= most_tokens:
             passes[-1].append(piece)
-            size += tokens
+            size += weight
         else:
             passes.append([piece])
-            size = tokens
+            size = weight
     return passes
+
+
+def weight_of(tokens: int, *, longest: int) -> float:
+    """What tokens of texts of this length weigh in memory, counted in tokens of short texts: attention keeps a row for each of them."""
+    return tokens * (1 + longest / ATTENTION_TOKENS)
 
 
 def random_states() -> dict[str, torch.Tensor]:
