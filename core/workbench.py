@@ -91,12 +91,15 @@ class Workbench:
     def generation(self) -> GenerationDesk:
         """Plans of brainstorms and examples, and the jobs that carry them out."""
         from core.generation.desk import GenerationDesk
+        from core.generation.sending.batch_desk import BatchDesk
+        from core.storage.batches import BatchStore
         from core.storage.ledger import Ledger
         from core.storage.tasks import TaskStore
         from core.storage.triples import TripleStore
 
         stores = Ledger(self.database), TaskStore(self.database), TripleStore(self.database)
-        return GenerationDesk(self.jobs, *stores, self.prompts, open_model=self._teachers.open, check=self.checks.check)
+        batches = BatchDesk(BatchStore(self.database), self._teachers.open_batches)
+        return GenerationDesk(self.jobs, *stores, self.prompts, open_model=self._teachers.open, check=self.checks.check, batches=batches)
 
     @cached_property
     def checks(self) -> CheckDesk:

@@ -15,6 +15,7 @@ from core.domain.plans import Budget, GenerationPlan
 from core.domain.prompt import PromptStep
 from core.domain.task import TaskState
 from core.errors import BadPlan, WorkbenchError
+from pages.ui.batch_panel import choose_batch, show_batches
 from pages.ui.check_histograms import show_checks
 from pages.ui.generation_charts import UNKNOWN_PRICE, attempt, duration, language_chart, show_attempts, show_job
 from pages.ui.problems import problems_shown
@@ -107,6 +108,7 @@ def make_plan() -> GenerationPlan:
     with left:
         languages = choose_languages()
         endpoint = choose_endpoint()
+        as_batch = choose_batch(embedded=endpoint.embedded)
         with st.expander("Sampling, speed, budgets, seed", icon=":material/tune:"):
             details = choose_details(endpoint)
         with st.expander("Prompt versions", icon=":material/edit_note:"):
@@ -114,6 +116,7 @@ def make_plan() -> GenerationPlan:
     if sum(languages.values()) > 0:
         right.altair_chart(language_chart(languages), key="language-plan", alt="Share of each language in the plan")
     values = endpoint.model_dump(exclude={"name"}) | details | {"counts": counts, "languages": languages, "prompt_versions": versions}
+    values["batch"] = as_batch
     try:
         return GenerationPlan.model_validate(values)
     except ValidationError as error:
@@ -173,6 +176,7 @@ def show_jobs() -> None:
         )
         with st.container(border=True, key="generation-live"):
             show_job(jobs[chosen], unit="triples")
+            show_batches(jobs[chosen])
             if jobs[chosen].result:
                 show_result(jobs[chosen])
 

@@ -11,6 +11,7 @@ import typer
 from pydantic import ValidationError
 from rich.table import Table
 
+from core.cli.batches import batches
 from core.cli.output import JsonOption, WorkspaceOption, failures_told, finish, follow, open_workbench, people
 from core.domain.groups import TaskGroup
 from core.domain.languages import PAPER_LANGUAGES, find_language, paper_weights
@@ -36,6 +37,7 @@ RequestRateOption = Annotated[float | None, typer.Option("--requests-per-minute"
 TokenRateOption = Annotated[float | None, typer.Option("--tokens-per-minute", help="Prompts and replies together, never faster than this.")]
 PromptPriceOption = Annotated[float | None, typer.Option("--price-prompt", help="Own price: US dollars a million prompt tokens.")]
 ReplyPriceOption = Annotated[float | None, typer.Option("--price-completion", help="Own price: US dollars a million reply tokens.")]
+BatchOption = Annotated[bool, typer.Option("--batch", help="Send as batches: half the price, up to 24 hours. A --plan may hold it too.")]
 SeedOption = Annotated[int, typer.Option("--seed", help="The same plan with the same seed sends only what is missing.")]
 
 
@@ -44,6 +46,7 @@ def register(app: typer.Typer) -> None:
     app.command()(brainstorm)
     app.command()(generate)
     app.add_typer(tasks, name="tasks")
+    app.add_typer(batches, name="batches")
 
 
 def brainstorm(
@@ -65,6 +68,7 @@ def brainstorm(
     tokens_per_minute: TokenRateOption = None,
     price_prompt: PromptPriceOption = None,
     price_completion: ReplyPriceOption = None,
+    batch: BatchOption = False,
     seed: SeedOption = 0,
     workspace: WorkspaceOption = None,
     as_json: JsonOption = False,
@@ -76,6 +80,7 @@ def brainstorm(
             "counts": {g.value: count for g in group or [TaskGroup.SHORT_LONG]},
             "topics": [t.strip() for t in topics.split(",") if t.strip()],
             "budget": {"requests": budget_requests, "money": budget_money, "tokens": budget_tokens},
+            "batch": batch,
             "seed": seed,
             **_endpoint(
                 workbench,
@@ -116,6 +121,7 @@ def generate(
     tokens_per_minute: TokenRateOption = None,
     price_prompt: PromptPriceOption = None,
     price_completion: ReplyPriceOption = None,
+    batch: BatchOption = False,
     seed: SeedOption = 0,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only estimate requests, tokens, cost and time.")] = False,
     workspace: WorkspaceOption = None,
@@ -128,6 +134,7 @@ def generate(
             "counts": {g.value: count for g in group or [TaskGroup.SHORT_LONG]},
             "languages": _languages(language or ["English"]),
             "budget": {"requests": budget_requests, "money": budget_money, "tokens": budget_tokens},
+            "batch": batch,
             "seed": seed,
             **_endpoint(
                 workbench,
@@ -233,14 +240,14 @@ def _languages(options: list[str]) -> dict[str, float]:
 
 def _generation_plan(values: dict[str, Any], file: Path | None) -> GenerationPlan:
     try:
-        return GenerationPlan.model_validate(_plan_file(file) if file else values)
+        return GenerationPlan.model_validate(_plan_file(file, batch=values["batch"]) if file else values)
     except ValidationError as error:
         raise _bad_plan(error) from error
 
 
 def _brainstorm_plan(values: dict[str, Any], file: Path | None) -> BrainstormPlan:
     try:
-        return BrainstormPlan.model_validate(_plan_file(file) if file else values)
+        return BrainstormPlan.model_validate(_plan_file(file, batch=values["batch"]) if file else values)
     except ValidationError as error:
         raise _bad_plan(error) from error
 
@@ -251,9 +258,11 @@ def _bad_plan(error: ValidationError) -> BadPlan:
     return BadPlan(f"The plan is not usable at {place}: {first['msg']}.", hint="docs and the Generate page show every field of a plan.")
 
 
-def _plan_file(path: Path) -> Any:
+def _plan_file(path: Path, *, batch: bool) -> Any:
+    """The other options are the file's business; `--batch` beside it is not dropped, for it halves the price."""
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
+        values = json.loads(path.read_text(encoding="utf-8"))
+        return values | {"batch": True} if batch and isinstance(values, dict) else values
     except (OSError, ValueError) as error:
         raise BadPlan(f"The plan {path} cannot be read: {error}.", hint="It must be a JSON file.") from error
 

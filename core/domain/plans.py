@@ -72,6 +72,7 @@ class EndpointPlan(EndpointAddress):
     tokens_per_minute: float | None = Field(None, gt=0, description="prompts and replies together")
     price: Price | None = Field(None, description="own price; the price table's where absent")
     budget: Budget = Budget()
+    batch: bool = Field(False, description="by the endpoint's batches: half the price, up to 24 hours")
     seed: int = 0
 
 

@@ -6,19 +6,23 @@ import asyncio
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
+from core.domain.batch import BatchRecord
 from core.domain.jobs import Job, JobKind
 from core.domain.plans import BrainstormPlan, EndpointPlan, GenerationPlan
 from core.domain.prompt import Preview
 from core.domain.request import Estimate, GenerationProgress, PlannedRequest, RequestRecord
 from core.domain.triple import Flag, Triple
+from core.errors import BadPlan, NothingToDo
 from core.generation.checks.triple_checks import check_triple
 from core.generation.estimate import estimate_requests
 from core.generation.prompts.prompt_library import PromptLibrary
 from core.generation.replies.reply_readers import ExampleReader, TaskReader, TripleSink
 from core.generation.request_planner import RequestPlanner
+from core.generation.sending.batch_desk import BatchDesk
 from core.generation.sending.bookkeeper import Reader
 from core.generation.sending.sender import Sender
 from core.generation.sending.teachers import OpenModel, close_model
@@ -34,9 +38,9 @@ ESTIMATE_DRAWS = 5_000  # larger plans are estimated from so many of their reque
 class GenerationDesk:
     """Plans in, jobs out; the work itself is done in the job's own process."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - its collaborators
         self, jobs: JobBoard, ledger: Ledger, tasks: TaskStore, triples: TripleSink, prompts: PromptLibrary, *, open_model: OpenModel,
-        check: Callable[[Triple], Sequence[Flag]] = check_triple,
+        check: Callable[[Triple], Sequence[Flag]] = check_triple, batches: BatchDesk | None = None,
     ) -> None:  # fmt: skip
         self._jobs = jobs
         self._ledger = ledger
@@ -45,6 +49,7 @@ class GenerationDesk:
         self._planner = RequestPlanner(prompts, tasks)
         self._open_model = open_model
         self._check = check
+        self._batches = batches
 
     def estimate(self, plan: GenerationPlan | BrainstormPlan) -> Estimate:
         """Requests, tokens, cost and time of a plan.
@@ -58,7 +63,10 @@ class GenerationDesk:
         total = sum(plan.counts.values())
         planned = list(self._planner.generation(plan, limit=min(total, ESTIMATE_DRAWS)))
         found = estimate_requests(planned, plan, self._ledger, answered=self._ledger.answered([r.key for r in planned]))
-        return found if total <= ESTIMATE_DRAWS else _scaled(found, total / len(planned))
+        if total <= ESTIMATE_DRAWS:
+            return found
+        scaled = _scaled(found, total / len(planned))
+        return replace(scaled, seconds=found.seconds) if plan.batch else scaled  # a day, however many
 
     def preview(self, plan: GenerationPlan, count: int = 3) -> list[tuple[PlannedRequest, Preview]]:
         """The first requests of a plan as they will be sent, the groups in turn.
@@ -124,14 +132,31 @@ class GenerationDesk:
         """
         return self._ledger.get(key)
 
+    def batches(self, job_id: str | None = None) -> list[BatchRecord]:
+        """A job's batches, the oldest first; those of all jobs, the newest first."""
+        if self._batches is None:
+            return []
+        return self._batches.of_job(job_id) if job_id else self._batches.list()
+
+    def cancel_batches(self, job_id: str) -> int:
+        """Ask the endpoint to stop working on a job's batches; returns how many. What was answered is kept.
+
+        Raises:
+            NotFound: no such job.
+            NothingToDo: it has no batch at an endpoint.
+            EndpointError: the endpoint cannot be asked.
+        """
+        job = self._jobs.get(job_id)
+        if self._batches is None or not job.plan.get("batch"):
+            raise NothingToDo(f"Job {job_id} sends no batches.", hint="Stop it: python -m core jobs stop " + job_id)
+        kind = BrainstormPlan if job.kind is JobKind.BRAINSTORM else GenerationPlan
+        return self._batches.cancel(job, kind.model_validate(job.plan))
+
     def _run(self, context: JobContext, plan: EndpointPlan, draw: Callable[[], Iterable[PlannedRequest]], reader: Reader) -> dict[str, Any]:
         started = time.monotonic()
-        job_id = context.job.id
-        if not self._ledger.is_planned(job_id):
-            planned = {request.key: request for request in draw()}
-            new = self._ledger.plan(list(planned.values()), job_id)
-            context.emit("planned", requests=len(planned), new=new, answered=len(planned) - new)
-        sender = Sender(self._ledger, reader, plan, context)
+        if not self._ledger.is_planned(context.job.id):
+            self._plan(context, draw)
+        sender = self._sender(context, plan, reader)
         try:
             sender.read_stored()
             if sender.has_to_send():
@@ -140,6 +165,25 @@ class GenerationDesk:
             result = self._summary(context, seconds=time.monotonic() - started)
             context.emit("summary", **result)
         return result
+
+    def _plan(self, context: JobContext, draw: Callable[[], Iterable[PlannedRequest]]) -> None:
+        planned = {request.key: request for request in draw()}
+        new = self._ledger.plan(list(planned.values()), context.job.id)
+        away = self._batches.away(list(planned)) if self._batches else {}
+        answered = len(planned) - new - sum(away.values())
+        context.emit("planned", requests=len(planned), new=new, answered=answered, away=away)
+        if away and not new:
+            raise NothingToDo(
+                f"{sum(away.values()):,} requests of this plan are away in a batch of {', '.join(away)}, and would be paid twice.",
+                hint=f"Resume that job to collect the answers: python -m core jobs resume {next(iter(away))}",
+            )
+
+    def _sender(self, context: JobContext, plan: EndpointPlan, reader: Reader) -> Sender:
+        if not plan.batch:
+            return Sender(self._ledger, reader, plan, context)
+        if self._batches is None:
+            raise BadPlan("Batches are not available here.", hint="Run without --batch.")
+        return self._batches.sender(self._ledger, reader, plan, context)
 
     async def _send(self, sender: Sender, plan: EndpointPlan) -> None:
         model = self._open_model(plan)

@@ -11,13 +11,14 @@ from core.domain.prompt import PromptStep
 from core.domain.request import Estimate, PlannedRequest
 from core.generation.replies.reply_schemas import BOUNDED_WORDS, words_asked
 from core.generation.sending.sender import CHARACTERS_A_TOKEN
-from core.llm.pricing import price
+from core.llm.pricing import BATCH_SHARE, price
 from core.storage.ledger import Ledger
 
 TOKENS_A_WORD = 1.5  # over many languages; English alone has about 1.3
 TOKENS_A_TASK = 45  # of a brainstorm
 JSON_TOKENS = 25  # braces and field names
 TOKENS_A_SECOND = {True: 6.0, False: 60.0}  # of one reply: embedded on two cores in a full batch; a hosted endpoint
+BATCH_SECONDS = 24 * 3600.0  # the endpoint promises no less
 EMBEDDED_BATCH = 8  # replies the embedded teacher writes together
 
 
@@ -40,14 +41,16 @@ def estimate_requests(planned: Sequence[PlannedRequest], plan: EndpointPlan, led
     share = (len(planned) - answered) / len(planned) if planned else 0.0
     prompts, completions = round(prompt_tokens * share), round(completion_tokens * share)
     workers = min(plan.in_flight, EMBEDDED_BATCH) if embedded else plan.in_flight
+    cost = price(plan.base_url, plan.model, prompts, completions, plan.price)
+    basis = _basis(measured, workers, embedded=embedded)
     return Estimate(
         requests=len(planned),
         answered=answered,
         prompt_tokens=prompts,
         completion_tokens=completions,
-        cost=price(plan.base_url, plan.model, prompts, completions, plan.price),
-        seconds=seconds * share / workers,
-        basis=_basis(measured, workers, embedded=embedded),
+        cost=cost * BATCH_SHARE if plan.batch and cost is not None else cost,
+        seconds=(BATCH_SECONDS if share else 0.0) if plan.batch else seconds * share / workers,
+        basis=f"{basis} By batch: half the price, and up to 24 hours." if plan.batch else basis,
         by_group=dict(counts),
     )
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from core.domain.plans import EMBEDDED_TEACHER, Price
 
+BATCH_SHARE = 0.5  # of the price, where requests may take a day: OpenAI's rule for all models, and for own prices too
+
 
 def price(base_url: str, model: str, prompt_tokens: int | None, completion_tokens: int | None, own: Price | None = None) -> float | None:
     """US dollars of one reply, None where the model's price or its token counts are unknown; the embedded teacher costs 0.

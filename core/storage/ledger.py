@@ -21,8 +21,10 @@ KEYS_A_QUERY = 500  # SQLite allows 32,766 variables a statement; small slices k
 CUT_OFF_REASON = "length"
 NEWEST_REPLIES = 40  # whose times the rate is computed from
 # Never answered: planned, sent and lost in a crash, or failed without a reply. A failed request that has a reply was paid and is kept.
+# One that left in a batch is with the provider, whatever becomes of our process: core.storage.batches says when it is back.
 MISSING = or_(
-    requests.c.state.in_((RequestState.PLANNED.value, RequestState.SENT.value)),
+    requests.c.state == RequestState.PLANNED.value,
+    (requests.c.state == RequestState.SENT.value) & requests.c.batch_id.is_(None),
     (requests.c.state == RequestState.FAILED.value) & requests.c.raw.is_(None),
 )
 CUT_OFF = (requests.c.state == RequestState.FAILED.value) & (requests.c.reason == CUT_OFF_REASON) & requests.c.repeated_cap.is_(None)
@@ -95,6 +97,10 @@ class Ledger:
         """Requests whose reply was stored and not yet read: a kill fell between the two. Reading them again is free."""
         return self._find(requests.c.job_id == job_id, requests.c.state == RequestState.RECEIVED.value)
 
+    def in_batch(self, batch_id: str) -> list[RequestRecord]:
+        """Requests that are away in this batch."""
+        return self._find(requests.c.batch_id == batch_id, requests.c.state == RequestState.SENT.value)
+
     def failures(self, job_id: str, *, limit: int = 200) -> list[RequestRecord]:
         """Failed requests of a job with their raw replies, newest first."""
         return self._find(requests.c.job_id == job_id, requests.c.state == RequestState.FAILED.value, limit=limit)
@@ -131,7 +137,7 @@ class Ledger:
         caps: dict[int | None, list[str]] = {}
         for one in leaving:
             caps.setdefault(one.cap, []).append(one.key)
-        values = {"state": RequestState.SENT.value, "sent_at": now(), "attempts": requests.c.attempts + 1}
+        values = {"state": RequestState.SENT.value, "sent_at": now(), "attempts": requests.c.attempts + 1, "batch_id": None}
         with self._database.transaction() as connection:
             for cap, all_keys in caps.items():
                 may, more = (MISSING, {}) if cap is None else (or_(CUT_OFF, MISSING), {"repeated_cap": cap})
@@ -224,7 +230,8 @@ class Ledger:
     def typical(self, base_url: str, model: str, group: TaskGroup, step: PromptStep) -> tuple[int, float | None, float | None]:
         """What past replies of this model to such a prompt were like: (how many, mean completion tokens, mean seconds)."""
         c = requests.c
-        query = select(func.count(), func.avg(c.completion_tokens), func.avg(c.seconds)).where(
+        alone = case((c.batch_id.is_(None), c.seconds))  # a reply of a batch has no time of its own
+        query = select(func.count(), func.avg(c.completion_tokens), func.avg(alone)).where(
             c.base_url == base_url, c.model == model, c.group == group.value, c.step == step.value, c.raw.is_not(None)
         )
         with self._database.reading() as connection:

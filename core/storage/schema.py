@@ -86,11 +86,33 @@ requests = Table(
     Column("error_body", Text),  # the last answer that was no reply of the protocol, as received
     Column("maybe_cost", Float, nullable=False, server_default="0"),  # worst case of attempts that were maybe billed without an answer
     Column("maybe_tokens", Integer, nullable=False, server_default="0"),
+    Column("batch_id", String),  # of the batch it left in, the last one; while the request is sent, no other run may send it
     Column("planned_at", String, nullable=False),
     Column("sent_at", String),
     Column("received_at", String),
     Index("requests_by_job", "job_id", "state"),
     Index("requests_by_prompt", "prompt_version_id", "state"),
+    Index("requests_by_batch", "batch_id"),
+)
+
+batches = Table(
+    "batches",
+    metadata,
+    Column("id", String, primary_key=True),  # ours, stored before anything leaves; the provider keeps it as metadata
+    Column("job_id", String, nullable=False),
+    Column("base_url", String, nullable=False),
+    Column("state", String, nullable=False),  # prepared | uploaded | submitted | collected | given_up
+    Column("requests", Integer, nullable=False),
+    Column("file_id", String),  # the provider's, of the requests
+    Column("provider_id", String),  # the provider's, of the batch
+    Column("status", String, nullable=False, server_default=""),  # the provider's last word
+    Column("completed", Integer, nullable=False, server_default="0"),  # as the provider last counted
+    Column("failed", Integer, nullable=False, server_default="0"),
+    Column("note", Text, nullable=False, server_default=""),  # why it was given up
+    Column("created_at", String, nullable=False),
+    Column("submitted_at", String),
+    Column("ended_at", String),
+    Index("batches_by_job", "job_id", "created_at"),
 )
 
 triples = Table(

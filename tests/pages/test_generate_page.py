@@ -6,6 +6,8 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from core.domain.jobs import JobKind
+from core.storage.batches import BatchStore
+from core.storage.ledger import Leaving, Ledger
 from core.workbench import Workbench
 from tests.core.generation.jobs import Bench, make_plan
 from tests.core.llm.loopback import closed_port_url
@@ -79,3 +81,40 @@ def test_a_refusing_endpoint_fails_with_its_hint_on_the_page(workbench: Workbenc
     assert "cannot be reached" in words(page, "error")
     assert "Settings page" in words(page, "error")
     assert page.button(key=f"resume-{job.id}")
+
+
+def test_a_batch_is_half_the_price_and_its_place_is_shown(workbench: Workbench, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(workbench.jobs, "_launch", lambda job: None)
+    workbench.endpoints.save(
+        {"name": "Mine", "base_url": "http://scripted/v1", "model": "m", "price": {"prompt": 1000.0, "completion": 1000.0}}
+    )
+    workbench.endpoints.choose_default("Mine")
+    page = open_page()
+    page.number_input(key="count-sts").set_value(4).run()
+    direct = next(metric.value for metric in page.metric if metric.label == "Cost")
+    page.toggle(key="generate-batch").set_value(True).run()
+    assert not page.exception
+    batch = next(metric.value for metric in page.metric if metric.label == "Cost")
+    assert float(batch.strip("$")) == pytest.approx(float(direct.strip("$")) / 2, rel=0.1)
+    assert "Half the price, up to 24 hours" in words(page, "caption")
+
+    plan = make_plan(4, batch=True)
+    job = workbench.generation.start_generation(plan)
+    ledger, store = Ledger(workbench.database), BatchStore(workbench.database)
+    planned = list(workbench.generation._planner.generation(plan))
+    ledger.plan(planned, job.id)
+    with ledger.together():
+        ledger.mark_all_sent([Leaving(request.key) for request in planned], job.id)
+        store.add("b", job.id, plan.base_url, [request.key for request in planned])
+    store.mark_submitted("b", "batch_77")
+    store.mark_seen("b", "in_progress", completed=3, failed=0)
+    page.run()
+    assert not page.exception
+    [table] = [t.value for t in page.dataframe if "standing" in t.value.columns]
+    assert table.to_dict("records") == [{"batch": "batch_77", "standing": "in progress", "answered": 3, "of": 4, "note": ""}]
+    page.button(key=f"cancel-batches-{job.id}").click().run()
+    assert "cannot be reached" in words(page, "error")
+
+
+def test_the_embedded_teacher_offers_no_batch(workbench: Workbench):
+    assert open_page().toggle(key="generate-batch").disabled

@@ -41,13 +41,25 @@ class Purse:
         Raises:
             BudgetReached: it may not be sent.
         """
-        while True:
-            self._refuse_beyond(worst)
-            if self._fits(_sum(self._spent, self._reserved, worst)):
-                break
+        while not self.take_now(worst):
             self._settled.clear()
             await self._settled.wait()
+
+    def take_now(self, worst: Amount) -> bool:
+        """Reserve one attempt. False where the reserves of others stand in the way, which may be settled for less.
+
+        Raises:
+            BudgetReached: it may not be sent.
+        """
+        self._refuse_beyond(worst)
+        if not self._fits(_sum(self._spent, self._reserved, worst)):
+            return False
         self._sent += 1
+        self.hold(worst)
+        return True
+
+    def hold(self, worst: Amount) -> None:
+        """Reserve what is on its way already, sent by an earlier run."""
         self._reserved = _sum(self._reserved, worst)
 
     def settle(self, reserved: Amount, paid: Amount) -> None:

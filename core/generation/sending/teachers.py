@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable
 from functools import partial
+from typing import TYPE_CHECKING
 
 from pydantic import SecretStr
 
@@ -16,7 +17,11 @@ from core.llm.keys import KeyRing
 from core.llm.pricing import price_is_known
 from core.settings import Settings
 
+if TYPE_CHECKING:
+    from core.llm.batch_client import BatchClient
+
 OpenModel = Callable[[EndpointPlan], ChatModel]
+OpenBatches = Callable[[EndpointPlan], "BatchClient"]
 SETTINGS_KEY = "TERCET_API_KEY"
 
 
@@ -60,13 +65,28 @@ class Teachers:
             habits=habits,
         )
 
+    def open_batches(self, plan: EndpointPlan) -> BatchClient:
+        """The plan's endpoint, for requests that go out as files."""
+        from core.llm.batch_client import BatchClient
+
+        return BatchClient(
+            plan.base_url,
+            plan.model,
+            key=self.key(plan.api_key_env),
+            key_name=plan.api_key_env,
+            timeout_seconds=plan.timeout_seconds,
+            known_dialect=partial(self.capabilities.find, plan.base_url, plan.model),
+        )
+
 
 def check_endpoint(plan: EndpointPlan) -> None:
-    """Refuse a money budget that cannot be kept.
+    """Refuse a money budget that cannot be kept, and batches where there are none.
 
     Raises:
-        BadPlan: the model's price is unknown.
+        BadPlan: the model's price is unknown, or the embedded teacher was asked for batches.
     """
+    if plan.batch and plan.base_url == EMBEDDED_TEACHER:
+        raise BadPlan("The embedded teacher has no batches.", hint="Run without --batch, or choose an endpoint that has them.")
     if plan.budget.money is not None and not price_is_known(plan.base_url, plan.model, plan.price):
         raise BadPlan(
             f"The price of “{plan.model}” at {plan.base_url} is unknown, so a budget in money cannot be kept.",

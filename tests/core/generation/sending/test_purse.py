@@ -58,3 +58,14 @@ def test_where_only_reserves_stand_in_the_way_they_are_waited_for():
         return "taken"
 
     assert asyncio.run(run()) == "taken"
+
+
+def test_taking_without_waiting_tells_reserves_from_limits():
+    limited = purse(tokens=250)
+    limited.hold(Amount(100, 0.0))  # on its way since an earlier run
+    assert limited.take_now(Amount(150, 0.0))
+    assert not limited.take_now(Amount(50, 0.0))  # only reserves stand in the way
+    limited.settle(Amount(150, 0.0), Amount(100, 0.0))
+    assert limited.take_now(Amount(50, 0.0))
+    with pytest.raises(BudgetReached, match="250 tokens"):
+        limited.take_now(Amount(151, 0.0))
