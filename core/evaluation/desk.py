@@ -99,6 +99,9 @@ class EvaluationDesk:
         found: dict[str, Any] | None = read_json(self._jobs.get(job_id).folder / REPORT)
         if found is None:
             raise NotFound(f"Evaluation {job_id} has no report.", hint="Wait until it is done, or resume it.")
+        if "test" not in found:  # written before there were test collections
+            version = found["version"]
+            found["test"] = {"name": version["name"], "version": version["id"], "collection": None, "content_hash": version["content_hash"]}
         return found
 
     def page(self, job_id: str) -> str:

@@ -14,6 +14,7 @@ from core.evaluation.desk import EvaluationDesk
 from core.evaluation.findings import pairs_to_compare
 from core.evaluation.shelf import CollectionShelf
 from core.settings import PROJECT_FOLDER
+from core.storage.artifacts import write_json
 from tests.core.evaluation.boards import KnownSystems, KnownVersions, StillBoard, StillContext
 from tests.core.evaluation.examples import KnownEncoder, example
 
@@ -179,3 +180,12 @@ def test_a_test_is_one_version_or_one_collection():
     for fields in ({}, {"dataset_version_id": "v", "collection": "heldout"}):
         with pytest.raises(ValueError, match="exactly one"):
             EvaluationPlan(**fields)
+
+
+def test_a_report_from_before_there_were_collections_is_still_read(desk):
+    job, _, _ = run(desk)
+    report = desk.report(job.id)
+    del report["test"]
+    write_json(job.folder / "report.json", report | {"version": {"id": "v1", "name": "first", "content_hash": "abc"}})
+    assert desk.report(job.id)["test"] == {"name": "first", "version": "v1", "collection": None, "content_hash": "abc"}
+    assert "Evaluation on first" in desk.page(job.id)
