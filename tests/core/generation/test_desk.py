@@ -62,7 +62,7 @@ def test_each_reply_becomes_a_triple_with_its_whole_lineage(bench: Bench):
 
 
 def test_the_number_in_flight_is_never_passed(bench: Bench):
-    model = good()
+    model = ScriptedModel(lambda request, n: example_text(GROUP, n), overlap=3)
     bench.generate(model, make_plan(9, in_flight=3))
     assert model.most_in_flight == 3
 

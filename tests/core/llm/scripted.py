@@ -26,24 +26,29 @@ def tasks_text(*tasks: str) -> str:
 
 
 class ScriptedModel:
-    """`answer(request, number)` gives text, a whole ChatReply, or raises."""
+    """`answer(request, number)` gives text, a whole ChatReply, or raises. No reply comes before `overlap` requests were there at once."""
 
     name = "scripted"
 
-    def __init__(self, answer: Callable[[ChatRequest, int], str | ChatReply], *, base_url: str = "http://scripted/v1") -> None:
+    def __init__(
+        self, answer: Callable[[ChatRequest, int], str | ChatReply], *, base_url: str = "http://scripted/v1", overlap: int = 1
+    ) -> None:
         self.base_url = base_url
         self.requests: list[ChatRequest] = []
         self.most_in_flight = 0
         self._answer = answer
         self._in_flight = 0
+        self._overlap, self._enough = overlap, asyncio.Event()
 
     async def reply(self, request: ChatRequest) -> ChatReply:
         number = len(self.requests)
         self.requests.append(request)
         self._in_flight += 1
         self.most_in_flight = max(self.most_in_flight, self._in_flight)
+        if self._in_flight >= self._overlap:
+            self._enough.set()
         try:
-            await asyncio.sleep(0)
+            await asyncio.wait_for(self._enough.wait(), timeout=20)
             answer = self._answer(request, number)
         finally:
             self._in_flight -= 1
