@@ -10,7 +10,6 @@ from __future__ import annotations
 import argparse
 import json
 import tempfile
-import time
 from pathlib import Path
 from typing import Any
 
@@ -65,8 +64,7 @@ def finished(workbench: Workbench, job: Job) -> Job:
     Raises:
         RuntimeError: it did not end well.
     """
-    while (job := workbench.jobs.get(job.id)).state.active:
-        time.sleep(0.5)
+    job = workbench.jobs.wait(job.id)
     if job.state is not JobState.DONE:
         raise RuntimeError(f"{job.title}: {job.failure.message if job.failure else job.state}")
     return job

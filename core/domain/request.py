@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
+from core.domain.chat import ChatReply
 from core.domain.groups import TaskGroup
 from core.domain.identity import plan_hash
 from core.domain.prompt import PromptStep
@@ -78,6 +79,19 @@ class RequestRecord:
     repeated_cap: int | None = None  # tokens the reply may have in the repeat of a reply that was cut off
     first_reply: Mapping[str, Any] | None = None  # that reply: raw, finish_reason, tokens, cost
     error_body: str | None = None  # the last answer that was no reply of the protocol
+
+    @property
+    def stored_reply(self) -> ChatReply:
+        """The reply as it came, to be read again."""
+        return ChatReply(
+            text=self.reply_text or "",
+            finish_reason=self.finish_reason or "stop",
+            prompt_tokens=self.prompt_tokens,
+            completion_tokens=self.completion_tokens,
+            seconds=self.seconds or 0.0,
+            model=self.request.model,
+            raw=self.raw or "",
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -34,8 +34,8 @@ def rank_corpus(similarities_of: Mapping[str, NDArray[np.floating]], documents: 
     Ties break by a hash of the document's id: a model that gives all documents one similarity gets an order that knows nothing of the
     answer, whatever the ids of a collection tell.
     """
-    ids = sorted(documents, key=content_id)
-    by_id = np.array([place for _, place in sorted((content_id(d), i) for i, d in enumerate(documents))])
+    by_id = np.array(sorted(range(len(documents)), key=[content_id(document) for document in documents].__getitem__))
+    ids = [documents[i] for i in by_id]
     place = {identifier: i for i, identifier in enumerate(ids)}
     top: dict[str, list[str]] = {}
     first: dict[str, int] = {}

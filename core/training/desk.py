@@ -22,17 +22,13 @@ from core.jobs.board import JobBoard
 from core.jobs.context import JobContext
 from core.settings import Settings
 from core.storage.versions import VersionStore
+from core.training.graph_size import GRAPH_TOKENS, weight_of
 from core.training.presets import DEFAULT, EXPLAINED, PRESETS, preset_plan
 
 CHARACTERS_A_TOKEN = {"latin": 4.2, "other": 0.75}  # of the embedded tokenizer: English prose, Chinese prose (measured on the starter set)
 INSTRUCTION_TOKENS = 26  # of a task sentence with its frame
 TOKENS_A_SECOND = 280.0  # a CPU core with AMX, forward and backward, embedded decoder, `make demo` on two idle cores (docs/lab-notes.md)
-BASE_BYTES, TOKEN_BYTES, GRAPH_TOKENS, ATTENTION_TOKENS = (
-    1.0e9,
-    1.2e6,
-    5120,
-    700,
-)  # peaks: 3.3 GB with 2,585 tokens of short texts, 10.5 GB with 7,100
+BASE_BYTES, TOKEN_BYTES = 1.0e9, 1.2e6  # peaks: 3.3 GB with 2,585 tokens of short texts, 10.5 GB with 7,100 of at most 128
 
 
 @dataclass(frozen=True, slots=True)
@@ -215,7 +211,7 @@ def _cost(plan: TrainingPlan, tokens_a_step: int) -> tuple[float | None, float |
     if plan.base_model != EMBEDDED_BASE:
         return None, None, "No estimate: only the embedded decoder was measured. The first steps of the run give the time left."
     cores = min(os.cpu_count() or 1, 8)
-    weight = tokens_a_step * (1 + plan.max_length / ATTENTION_TOKENS)  # as core.training.gradients counts, which loads torch
+    weight = weight_of(tokens_a_step, longest=plan.max_length)
     cached = 1.3 if weight > GRAPH_TOKENS else 1.0  # gradient caching does the forward pass twice
     seconds = plan.steps * tokens_a_step * cached / (TOKENS_A_SECOND * cores)
     memory = BASE_BYTES + TOKEN_BYTES * min(weight, GRAPH_TOKENS)

@@ -13,10 +13,9 @@ from dataclasses import dataclass
 import torch
 
 from core.encoder.tokens import TokenBatch, pad
+from core.training.graph_size import GRAPH_TOKENS, weight_of
 from core.training.losses import Contrast
 
-GRAPH_TOKENS = 5120  # 1.0 to 1.4 MB of activations a token, packed: up to 8 GB in all for the embedded decoder
-ATTENTION_TOKENS = 700  # text length at which attention keeps as much a token as all the rest: 6 bytes a head, layer and token
 Embed = Callable[[Sequence[TokenBatch]], torch.Tensor]  # unit vectors of all texts of some batches, batch after batch
 Loss = Callable[[torch.Tensor], Contrast]  # of all vectors of the batch, in order of its texts
 
@@ -87,11 +86,6 @@ def _passes(pieces: Sequence[Piece], most_tokens: int) -> list[list[Piece]]:
             passes.append([piece])
             size = weight
     return passes
-
-
-def weight_of(tokens: int, *, longest: int) -> float:
-    """What tokens of texts of this length weigh in memory, counted in tokens of short texts: attention keeps a row for each of them."""
-    return tokens * (1 + longest / ATTENTION_TOKENS)
 
 
 def random_states() -> dict[str, torch.Tensor]:

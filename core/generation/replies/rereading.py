@@ -6,7 +6,6 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from core.domain.chat import ChatReply
 from core.domain.prompt import PromptStep
 from core.domain.request import RequestRecord
 from core.generation.replies.reply_readers import ExampleReader, TaskReader
@@ -56,7 +55,7 @@ class ReplyShelf:
         still: Counter[str] = Counter()
         for done, key in enumerate(keys, 1):
             record = self._ledger.get(key)
-            outcome = self._readers[record.request.step].read(record, _reply_of(record))
+            outcome = self._readers[record.request.step].read(record, record.stored_reply)
             if outcome.reason:
                 still[outcome.reason] += 1
                 if outcome.reason != record.reason:
@@ -66,15 +65,3 @@ class ReplyShelf:
                 gained, added, duplicates = gained + 1, added + outcome.added, duplicates + outcome.duplicates
             tell(done, len(keys))
         return RereadReport(len(keys), gained, added, duplicates, dict(still.most_common()))
-
-
-def _reply_of(record: RequestRecord) -> ChatReply:
-    return ChatReply(
-        text=record.reply_text or "",
-        finish_reason=record.finish_reason or "stop",
-        prompt_tokens=record.prompt_tokens,
-        completion_tokens=record.completion_tokens,
-        seconds=record.seconds or 0.0,
-        model=record.request.model,
-        raw=record.raw or "",
-    )

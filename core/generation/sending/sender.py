@@ -47,7 +47,8 @@ class Sender:
 
     def read_stored(self) -> None:
         """Read replies that an earlier run stored and did not come to read; costs nothing."""
-        stored = [(record, _received_before(record)) for record in self._ledger.to_read(self._context.job.id)]
+        waiting = self._ledger.to_read(self._context.job.id)
+        stored = [(record, Received(record.key, record.stored_reply, record.cost)) for record in waiting]
         for start in range(0, len(stored), READ_AT_ONCE):
             read_together(self._ledger, self._reader, stored[start : start + READ_AT_ONCE], self._tell_of)  # their cost is counted
 
@@ -180,17 +181,3 @@ class Sender:
             self._told_at = time.monotonic()
             note = f"{self._failed} failed, ${self._cost:.4f}" if self._cost else f"{self._failed} failed"
             self._context.progress(self._ended, self._total, "requests", note)
-
-
-def _received_before(record: RequestRecord) -> Received:
-    """A stored reply as it came."""
-    reply = ChatReply(
-        text=record.reply_text or "",
-        finish_reason=record.finish_reason or "stop",
-        prompt_tokens=record.prompt_tokens,
-        completion_tokens=record.completion_tokens,
-        seconds=record.seconds or 0.0,
-        model=record.request.model,
-        raw=record.raw or "",
-    )
-    return Received(record.key, reply, record.cost)
