@@ -7,7 +7,7 @@ FIND_PYTHON = for p in python3.13 python3.12 python3.11 python3 python; do \
 	command -v $$p >/dev/null 2>&1 && $$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done
 
 .DEFAULT_GOAL := help
-.PHONY: help setup app demo test test-fast check bench pictures lock browser clean
+.PHONY: help setup app demo test test-fast check bench bench-peers pictures lock browser clean
 
 help: ## Show this list
 	@grep -E '^[a-z-]+:.*##' Makefile | sed 's/:.*## /\t/' | expand -t 14
@@ -21,6 +21,14 @@ $(VENV)/.runtime: requirements.txt requirements-models.txt
 
 $(VENV)/.dev: $(VENV)/.runtime requirements-dev.txt
 	$(PIP) install --quiet --only-binary :all: -r requirements-dev.txt
+	@touch $@
+
+# curator pins pandas 2.2.2, which has no wheel for Python 3.13.
+.bench-venv/.peers: requirements-bench.txt
+	@p=$$(for p in python3.12 python3.11 python3 python; do command -v $$p >/dev/null 2>&1 && \
+		$$p -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 13))' 2>/dev/null && echo $$p && break; done); \
+	test -n "$$p" || { echo "The peers need Python 3.11 or 3.12."; exit 1; }; test -x .bench-venv/bin/python || $$p -m venv .bench-venv
+	.bench-venv/bin/python -m pip install --disable-pip-version-check --no-input --quiet --only-binary :all: -r requirements-bench.txt
 	@touch $@
 
 .models/.ready: $(VENV)/.runtime core/encoder/embedded.py
@@ -54,6 +62,8 @@ browser: $(VENV)/.dev ## Find a chromium for the browser tests, else try to get 
 bench: setup $(VENV)/.dev ## Run every measurement in bench/
 	@for module in bench/[a-z]*.py; do echo "== $$module"; $(PY) -m bench.$$(basename $$module .py) --json || exit 1; done
 
+bench-peers: .bench-venv/.peers ## Set up what bench/generation.py measures Tercet against (curator, distilabel), apart from everything else
+
 pictures: setup $(VENV)/.dev browser ## Make the guide's screenshots again
 	$(PY) -m docs.guide.take_pictures
 
@@ -68,5 +78,5 @@ lock: ## Pin requirements.in and requirements-dev.in afresh
 	   .lock-venv/bin/python -m pip freeze | sed 's/+cpu$$//' | grep -v '^nvidia-\|^triton\|^cuda-' | grep -vxFf requirements.txt; } > requirements-dev.txt
 	@rm -rf .lock-venv
 
-clean: ## Remove the virtual environment and the converted models (never a workspace)
-	rm -rf $(VENV) .models
+clean: ## Remove the virtual environments and the converted models (never a workspace)
+	rm -rf $(VENV) .bench-venv .models

@@ -79,7 +79,11 @@ class NothingToDo(BadInput):
 
 
 class EndpointError(WorkbenchError):
-    """A language model endpoint failed."""
+    """A language model endpoint failed; `body` is what it answered, where it answered."""
+
+    def __init__(self, message: str, *, hint: str = "", body: str = "") -> None:
+        super().__init__(message, hint=hint)
+        self.body = body
 
 
 class EndpointUnreachable(EndpointError):
@@ -91,11 +95,7 @@ class EndpointRejected(EndpointError):
 
 
 class NotTheProtocol(EndpointRejected):
-    """Answered something that is no reply of the protocol; `body` is what came."""
-
-    def __init__(self, message: str, *, hint: str = "", body: str = "") -> None:
-        super().__init__(message, hint=hint)
-        self.body = body
+    """Answered something that is no reply of the protocol."""
 
 
 class RateLimited(EndpointError):

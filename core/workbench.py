@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import shutil
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from core.domain.encoder import EncoderSpec
 from core.domain.jobs import JobKind, JobState
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from core.exploration.desk import ExplorationDesk
     from core.exploration.lesson import Lesson
     from core.generation.checks.desk import CheckDesk
+    from core.generation.comparison import PromptComparisons
     from core.generation.desk import GenerationDesk
     from core.generation.prompts.prompt_library import PromptLibrary
     from core.generation.prompts.trial import PromptTrial
@@ -42,9 +44,12 @@ if TYPE_CHECKING:
     from core.retrieval.service_client import ModelService
     from core.retrieval.systems import SystemCatalogue
     from core.review.desk import ReviewDesk
+    from core.review.mining import NegativeMiner
     from core.review.shelf import DatasetShelf
     from core.shipped.verify import Verdict
+    from core.storage.yields import YieldStore
     from core.training.desk import TrainingDesk
+    from core.training.export import ExportForm
 
 
 class Workbench:
@@ -71,13 +76,19 @@ class Workbench:
 
     @cached_property
     def prompts(self) -> PromptLibrary:
-        """Templates, their versions and what each brought."""
+        """Templates and their versions."""
         from core.generation.prompts.prompt_library import PromptLibrary
-        from core.storage.ledger import Ledger
         from core.storage.prompts import PromptStore
         from core.storage.tasks import TaskStore
 
-        return PromptLibrary(PromptStore(self.database), TaskStore(self.database), Ledger(self.database))
+        return PromptLibrary(PromptStore(self.database), TaskStore(self.database))
+
+    @cached_property
+    def yields(self) -> YieldStore:
+        """What requests brought by prompt version, group, language or model, and for how much."""
+        from core.storage.yields import YieldStore
+
+        return YieldStore(self.database)
 
     @cached_property
     def tasks(self) -> TaskBook:
@@ -90,6 +101,7 @@ class Workbench:
     @cached_property
     def generation(self) -> GenerationDesk:
         """Plans of brainstorms and examples, and the jobs that carry them out."""
+        from core.generation.checks.side_process import SideChecks
         from core.generation.desk import GenerationDesk
         from core.generation.sending.batch_desk import BatchDesk
         from core.storage.batches import BatchStore
@@ -99,7 +111,18 @@ class Workbench:
 
         stores = Ledger(self.database), TaskStore(self.database), TripleStore(self.database)
         batches = BatchDesk(BatchStore(self.database), self._teachers.open_batches)
-        return GenerationDesk(self.jobs, *stores, self.prompts, open_model=self._teachers.open, check=self.checks.check, batches=batches)
+        return GenerationDesk(
+            self.jobs, *stores, self.prompts, open_model=self._teachers.open, check=self.checks.check,
+            side_checks=lambda: SideChecks(self.checks.current), batches=batches,
+        )  # fmt: skip
+
+    @cached_property
+    def comparisons(self) -> PromptComparisons:
+        """Two versions of a prompt on the same tasks."""
+        from core.generation.comparison import PromptComparisons
+        from core.storage.tasks import TaskStore
+
+        return PromptComparisons(self.generation, self.jobs, self.prompts, TaskStore(self.database), self.yields)
 
     @cached_property
     def checks(self) -> CheckDesk:
@@ -154,7 +177,7 @@ class Workbench:
         from core.storage.versions import VersionStore
         from core.training.desk import TrainingDesk
 
-        return TrainingDesk(self.jobs, VersionStore(self.database), self.settings)
+        return TrainingDesk(self.jobs, VersionStore(self.database), self.settings, weights=lambda: self.dataset.weights())
 
     @cached_property
     def evaluation(self) -> EvaluationDesk:
@@ -223,22 +246,39 @@ class Workbench:
     def review(self) -> ReviewDesk:
         """The queue of triples and the decisions on them."""
         from core.review.desk import ReviewDesk
+        from core.review.people import ReviewTeam
         from core.storage.decisions import DecisionStore
+        from core.storage.leases import LeaseStore
+        from core.storage.preferences import PreferenceStore
         from core.storage.triples import TripleStore
 
-        return ReviewDesk(TripleStore(self.database), DecisionStore(self.database), self.checks.check)
+        decisions = DecisionStore(self.database)
+        team = ReviewTeam(decisions, LeaseStore(self.database), PreferenceStore(self.database))
+        return ReviewDesk(TripleStore(self.database), decisions, self.checks.check, team=team)
 
     @cached_property
     def dataset(self) -> DatasetShelf:
         """All triples, and the versions frozen of them."""
         from core.review.shelf import DatasetShelf, Stores
         from core.storage.decisions import DecisionStore
+        from core.storage.preferences import PreferenceStore
         from core.storage.tasks import TaskStore
         from core.storage.triples import TripleStore
         from core.storage.versions import VersionStore
 
-        stores = Stores(TripleStore(self.database), DecisionStore(self.database), VersionStore(self.database), TaskStore(self.database))
+        tables = TripleStore(self.database), DecisionStore(self.database), VersionStore(self.database)
+        stores = Stores(*tables, TaskStore(self.database), PreferenceStore(self.database))
         return DatasetShelf(stores, self.jobs, self.checks.check, starter_folder=PROJECT_FOLDER / "data" / "starter")
+
+    @cached_property
+    def mining(self) -> NegativeMiner:
+        """Hard negatives for triples without one."""
+        from core.review.mining import NegativeMiner
+        from core.storage.decisions import DecisionStore
+        from core.storage.triples import TripleStore
+
+        stores = TripleStore(self.database), DecisionStore(self.database)
+        return NegativeMiner(self.jobs, *stores, self.checks.check, self._open_encoder)
 
     def verify_shipped(self, data: Path | None = None) -> Verdict:
         """Recount and check the data that ships with the project, or a folder laid out like it."""
@@ -252,12 +292,25 @@ class Workbench:
             JobKind.BRAINSTORM: lambda context: self.generation.run_brainstorm(context),
             JobKind.GENERATE: lambda context: self.generation.run_generation(context),
             JobKind.CHECK: lambda context: self.checks.run(context),
+            JobKind.MINE: lambda context: self.mining.run(context),
             JobKind.TRAIN: lambda context: self.training.run(context),
             JobKind.INDEX: lambda context: self.search.run_index(context),
             JobKind.MAP: lambda context: self.exploration.run_map(context),
             JobKind.EVALUATE: lambda context: self.evaluation.run(context),
         }
         return run_child(job_id, self._job_store, work)
+
+    def export_model(self, run_id: str, folder: Path, *, form: ExportForm, steps: Sequence[int] = ()) -> dict[str, Any]:
+        """A tuned model as a folder, its card with what evaluations found (see TrainingDesk.export)."""
+        from core.training.model_card import ReportedScore
+
+        system = f"run:{run_id.removeprefix('run:')}"
+        scores = []
+        for report in (self.evaluation.report(job.id) for job in self.evaluation.reports()):
+            if found := None if steps else report["systems"].get(system):  # an average is another model: nobody evaluated it
+                score = found["ndcg_at_10"]
+                scores.append(ReportedScore(report["test"]["name"], report["queries"], score["mean"], score["low"], score["high"]))
+        return self.training.export(run_id, folder, form=form, steps=steps, scores=scores)
 
     def overview(self) -> Counts:
         """How much of everything there is."""

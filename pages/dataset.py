@@ -5,7 +5,10 @@ from __future__ import annotations
 import streamlit as st
 
 from core.errors import WorkbenchError
+from pages.ui.dataset_course import show_course
 from pages.ui.dataset_files import show_export, show_import
+from pages.ui.dataset_likeness import show_duplicates
+from pages.ui.dataset_mining import show_mining
 from pages.ui.dataset_shape import show_shape
 from pages.ui.dataset_table import show_triples
 from pages.ui.dataset_versions import show_versions
@@ -13,7 +16,7 @@ from pages.ui.problems import problems_shown, show_problem
 from pages.ui.session import open_workbench
 from pages.ui.widgets import page_file, show_empty_state
 
-SECTIONS = ("Triples", "Versions", "Import and export", "Shape")
+SECTIONS = ("Triples", "Duplicates", "Versions", "Import and export", "Shape")
 
 workbench = open_workbench()
 with problems_shown():
@@ -34,6 +37,7 @@ with problems_shown():
         show_problem(problem)
     if section == "Import and export":
         show_import(workbench)
+        show_mining(workbench)
         show_export(workbench)
     elif section == "Versions":
         show_versions(workbench)
@@ -49,5 +53,8 @@ with problems_shown():
             st.rerun()
     elif section == "Shape":
         show_shape(workbench)
+        show_course(workbench)
+    elif section == "Duplicates":
+        show_duplicates(workbench)
     else:
         show_triples(workbench)

@@ -10,7 +10,6 @@ from pydantic import ValidationError
 from core.domain.endpoint import Endpoint
 from core.domain.groups import GROUPS, TaskGroup
 from core.domain.jobs import Job, JobKind
-from core.domain.languages import LANGUAGES, paper_weights
 from core.domain.plans import Budget, GenerationPlan
 from core.domain.prompt import PromptStep
 from core.domain.task import TaskState
@@ -18,12 +17,14 @@ from core.errors import BadPlan, WorkbenchError
 from pages.ui.batch_panel import choose_batch, show_batches
 from pages.ui.check_histograms import show_checks
 from pages.ui.generation_charts import UNKNOWN_PRICE, attempt, duration, language_chart, show_attempts, show_job
+from pages.ui.language_choice import choose_languages
 from pages.ui.problems import problems_shown
 from pages.ui.prompt_editor import money
 from pages.ui.session import open_workbench
-from pages.ui.widgets import plain, show_empty_state
+from pages.ui.widgets import plain, show_empty_state, show_text
+from pages.ui.yield_table import show_yields
 
-ONE, OWN, PAPER = "One language", "Own weights", "The paper's weights"
+PACE = {"requests_per_minute": "Requests/minute", "tokens_per_minute": "Tokens/minute"}
 
 
 def choose_counts() -> dict[TaskGroup, int]:
@@ -37,20 +38,6 @@ def choose_counts() -> dict[TaskGroup, int]:
                                                 help=GROUPS[group].kind) or 0)  # fmt: skip
         column.caption("fixed task" if tasks is None else f"{tasks:,} accepted task{'' if tasks == 1 else 's'}")
     return counts
-
-
-def choose_languages() -> dict[str, float]:
-    """Which languages the texts are drawn from."""
-    mode = st.segmented_control("Languages", [ONE, OWN, PAPER], default=ONE, required=True, key="language-mode", persist_state="session")
-    if mode == PAPER:
-        return paper_weights()
-    if mode == ONE:
-        return {st.selectbox("Language", list(LANGUAGES), index=list(LANGUAGES).index("English"), key="one-language"): 1.0}
-    start = ["English", "Chinese (Simplified)"]
-    chosen = st.multiselect("Languages", list(LANGUAGES), start, key="own-languages", label_visibility="collapsed")
-    columns = st.columns(3)
-    weights = {name: columns[i % 3].number_input(name, 0.0, 1000.0, 1.0, key=f"weight-{name}") for i, name in enumerate(chosen)}
-    return {name: float(weight or 0.0) for name, weight in weights.items()}
 
 
 def choose_endpoint() -> Endpoint:
@@ -86,7 +73,13 @@ def choose_details(endpoint: Endpoint) -> dict[str, object]:
                                     help="Prompts and replies together")  # fmt: skip
     seed = second[3].number_input("Seed", 0, None, jobs, key="generate-seed",
                                   help="Same plan, same seed: the same requests; what has a reply is not sent again.")  # fmt: skip
-    return {"temperature": temperature, "top_p": top_p, "in_flight": in_flight, "max_tokens": max_tokens,
+    third = st.columns(4)
+    pace = {
+        name: column.number_input(words, 1.0, None, getattr(endpoint, name), key=f"{name}-{endpoint.name}", placeholder="no limit",
+                                  format="%.0f", help="Never faster; what the endpoint says of itself holds as well")
+        for column, name, words in zip(third, PACE, PACE.values(), strict=False)
+    }  # fmt: skip
+    return {"temperature": temperature, "top_p": top_p, "in_flight": in_flight, "max_tokens": max_tokens, **pace,
             "budget": Budget(requests=requests, money=dollars, tokens=tokens), "seed": seed}  # fmt: skip
 
 
@@ -144,22 +137,58 @@ def show_estimate(plan: GenerationPlan) -> bool:
 
 
 def show_preview(plan: GenerationPlan) -> None:
-    """Three prompts of this plan, as they will be sent."""
-    box = st.expander("Look at 3 of these prompts before spending", icon=":material/visibility:", on_change="rerun", key="plan-preview")
+    """Three prompts of this plan as they will be sent; they can be sent first, alone, and their replies read here."""
+    box = st.expander("Look at 3 of these before spending", icon=":material/visibility:", on_change="rerun", key="plan-preview")
     if not box.open:
         return
-    found = open_workbench().generation.preview(plan, 3)
-    for tab, (request, preview) in zip(box.tabs(["First", "Second", "Third"][: len(found)], key="preview-tabs"), found, strict=True):
+    with box:
+        active = first_active()
+        st.fragment(run_every=1 if active else None)(show_first)(plan, was_active=active)
+
+
+def first_active() -> bool:
+    """Whether the examples that are written first are under way."""
+    job_id = st.session_state.get("preview-job")
+    return job_id is not None and open_workbench().jobs.get(job_id).state.active
+
+
+def show_first(plan: GenerationPlan, *, was_active: bool) -> None:
+    """The first requests of a plan with what came of them; drawn again while they are under way."""
+    desk = open_workbench().generation
+    found = desk.preview(plan, 3)
+    replies = [desk.reply_of(request) for request, _ in found]
+    for tab, (request, preview), reply in zip(
+        st.tabs(["First", "Second", "Third"][: len(found)], key="preview-tabs"), found, replies, strict=True
+    ):
         with tab:
             drawn = " ".join(f":blue-badge[{plain(name)}: {plain(str(value))}]" for name, value in preview.slots.items())
             st.markdown(f":gray-badge[{request.group.value}] {drawn}")
-            st.code(preview.text, language=None, wrap_lines=True)
+            prompt, came = st.columns(2)
+            prompt.markdown("**Prompt**")
+            prompt.code(preview.text, language=None, wrap_lines=True, height=330)
+            came.markdown("**Reply**" + (f" · {reply.state.value} {plain(reply.reason)}" if reply else ""))
+            with came.container(height=330, border=True):
+                show_text((reply.reply_text or reply.raw or "Under way …") if reply else "Not asked yet.")
+    if not all(reply and reply.raw for reply in replies):
+        first = desk.first_of(plan)
+        cost = money(desk.estimate(first).cost)
+        st.button(f"Write these {len(found)} first", key="write-first", icon=":material/looks_3:", disabled=was_active, on_click=attempt,
+                  args=(start_first, first))  # fmt: skip
+        st.caption(plain(f"{len(found)} requests, {cost}. The whole plan does not send or pay them again."))
+    if first_active() != was_active:
+        st.rerun()  # begins to draw itself again, or the estimate above counts what was answered
+
+
+def start_first(plan: GenerationPlan) -> None:
+    """Send the previewed requests alone."""
+    st.session_state["preview-job"] = open_workbench().generation.start_generation(plan).id
 
 
 def start(plan: GenerationPlan) -> None:
     """Start and show that job below."""
     job = open_workbench().generation.start_generation(plan)
     st.session_state["generation-job"] = job.id
+    st.toast("Started: it is at work below, under Jobs.", icon=":material/arrow_downward:")
 
 
 @st.fragment(run_every=2)
@@ -179,6 +208,10 @@ def show_jobs() -> None:
             show_batches(jobs[chosen])
             if jobs[chosen].result:
                 show_result(jobs[chosen])
+        was_active = st.session_state.get("generation-active")
+        st.session_state["generation-active"] = chosen if jobs[chosen].state.active else None
+        if was_active == chosen and not jobs[chosen].state.active:
+            st.rerun()  # the yields below count what it brought
 
 
 def job_name(job: Job) -> str:
@@ -210,6 +243,9 @@ with problems_shown():
     st.divider()
     st.markdown("##### Jobs")
     show_jobs()
+    st.divider()
+    st.markdown("##### Yield and cost")
+    show_yields(st.session_state.get("generation-job"))
     st.divider()
     st.markdown("##### Checks")
     st.caption("They flag and order the review. Only exact duplicates and unreadable replies are left out; both can be listed.")

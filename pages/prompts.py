@@ -6,11 +6,14 @@ import streamlit as st
 
 from core.domain.groups import GROUPS, TaskGroup
 from core.domain.prompt import Preview, PromptStep, PromptVersion, TrialReport
+from core.domain.yields import Yield, YieldAxis
 from core.errors import BadTemplate, WorkbenchError
 from pages.ui.problems import problems_shown, show_problem
-from pages.ui.prompt_editor import pin_slots, show_preview, show_slots, show_trial, versions_table
+from pages.ui.prompt_comparison import show_comparisons
+from pages.ui.prompt_editor import pin_slots, show_preview, show_slots, show_trial
 from pages.ui.session import open_workbench
 from pages.ui.widgets import plain
+from pages.ui.yield_table import show_yield_table
 
 STEP_NAMES = {PromptStep.BRAINSTORM: "1 · Brainstorm", PromptStep.EXAMPLE: "2 · Example"}
 TRIAL_WAIT_SECONDS = 45.0
@@ -145,7 +148,12 @@ def show_versions(group: TaskGroup, step: PromptStep) -> None:
     library = open_workbench().prompts
     versions = library.versions(group, step)
     st.markdown("##### Versions and what they brought")
-    st.dataframe(versions_table(versions, library.yields(group, step)), hide_index=True, key="versions-table")
+    brought = {one.name: one for one in open_workbench().yields.by(YieldAxis.PROMPT, step=step)}
+    by_id = {version.id: version for version in versions}
+    rows = [brought.get(version.id, Yield(version.id)) for version in versions]
+    show_yield_table(rows, lambda one: _named(by_id[one.name]), key="versions-table")
+    if step is PromptStep.BRAINSTORM:
+        st.caption("Accepted, rejected and to review count the tasks it proposed.")
     if len(versions) == 1:
         st.caption("Save a changed template and it is listed here, with a difference to every older version and a way back.")
         return
@@ -159,6 +167,10 @@ def show_versions(group: TaskGroup, step: PromptStep) -> None:
         args=(older.id, f"template-{group.value}-{step.value}"), width="stretch", help="Becomes the newest version; nothing is lost.",
     )  # fmt: skip
     show_diff(older, newer)
+
+
+def _named(version: PromptVersion) -> dict[str, str]:
+    return {"version": f"v{version.number}", "note": version.note, "saved": version.created_at[:10]}
 
 
 def show_diff(older: PromptVersion, newer: PromptVersion) -> None:
@@ -185,3 +197,7 @@ with problems_shown():
     try_it(group, step, preview if usable else None)
     st.divider()
     show_versions(group, step)
+    if step is PromptStep.EXAMPLE:
+        st.divider()
+        st.markdown("##### Compare two versions on the same tasks")
+        show_comparisons(group, open_workbench().prompts.versions(group, step))

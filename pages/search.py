@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import streamlit as st
 
+from core.domain.encoder import GENERAL_TASK
 from core.domain.ranking import Corpus, Ranking
 from core.errors import WorkbenchError
 from core.workbench import Workbench
@@ -20,7 +21,6 @@ from pages.ui.widgets import plain, show_empty_state
 
 MOST_SYSTEMS = 4
 NO_TASK = "No instruction"
-GENERAL_TASK = "Given a question, retrieve passages that answer it."
 EXAMPLES = {  # by corpus id
     "demo": [
         "how do I join two paths",

@@ -121,7 +121,7 @@ def _stop_or_resume(workbench: Workbench, job: Job, place: Any) -> None:
         if place.button("Stop", key="train-stop", icon=":material/stop:", width="stretch", help="Finish the step, save, end."):
             workbench.jobs.stop(job.id)
             st.rerun()
-    elif job.state in (JobState.STOPPED, JobState.FAILED, JobState.LOST):
+    elif job.state.resumable:
         help_text = "Go on from the last checkpoint; the result is the same as without the pause."
         if place.button("Resume", key="train-resume", icon=":material/play_arrow:", width="stretch", help=help_text):
             workbench.jobs.resume(job.id)

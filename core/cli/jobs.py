@@ -1,4 +1,4 @@
-"""`jobs`: list, show, stop, resume, run."""
+"""`jobs`: list, show, pause, stop, resume, run."""
 
 from __future__ import annotations
 
@@ -10,8 +10,9 @@ from rich.text import Text
 
 from core.cli.output import JsonOption, WorkspaceOption, failures_told, finish, follow, open_workbench, people
 from core.domain.jobs import JobState
+from core.training.torchrun import helped
 
-jobs = typer.Typer(help="Long work: list, show, stop, resume.", no_args_is_help=True)
+jobs = typer.Typer(help="Long work: list, show, pause, stop, resume.", no_args_is_help=True)
 
 
 def register(app: typer.Typer) -> None:
@@ -42,19 +43,31 @@ def show(job_id: str, workspace: WorkspaceOption = None, as_json: JsonOption = F
 
 
 @jobs.command()
+def pause(job_id: str, workspace: WorkspaceOption = None, as_json: JsonOption = False) -> None:
+    """Finish what is under way, keep it, and wait for `resume`; the job is listed as paused."""
+    with failures_told():
+        workbench = open_workbench(workspace)
+        workbench.jobs.pause(job_id, by=workbench.settings.reviewer)
+        finish({"job": job_id, "state": workbench.jobs.wait(job_id).state.value}, as_json=as_json)
+
+
+@jobs.command()
 def stop(job_id: str, workspace: WorkspaceOption = None, as_json: JsonOption = False) -> None:
     """Finish the step, save, end."""
     with failures_told():
-        board = open_workbench(workspace).jobs
-        board.stop(job_id)
+        workbench = open_workbench(workspace)
+        board = workbench.jobs
+        board.stop(job_id, by=workbench.settings.reviewer)
         finish({"job": job_id, "state": board.wait(job_id, timeout_seconds=310).state.value}, as_json=as_json)
 
 
 @jobs.command()
 def resume(job_id: str, workspace: WorkspaceOption = None, as_json: JsonOption = False) -> None:
-    """Go on where a stopped, failed or lost job left off, and follow it."""
+    """Go on where a paused, stopped, failed or lost job left off, and follow it."""
     with failures_told():
         workbench = open_workbench(workspace)
+        if helped(workbench.settings):
+            return
         job = follow(workbench, workbench.jobs.resume(job_id))
         finish({"job": job.id, "state": job.state.value, **job.result}, as_json=as_json)
 

@@ -14,7 +14,7 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-for module in ("demo", "generation", "requests", "checks", "review", "training", "retrieval", "evaluation", "jobs", "teacher"):
+for module in ("demo", "generation", "requests", "checks", "review", "versions", "training", "retrieval", "evaluation", "jobs", "teacher"):
     if (Path(__file__).parent / f"{module}.py").exists():
         importlib.import_module(f"core.cli.{module}").register(app)
 

@@ -1,4 +1,4 @@
-"""`freeze`, `import`, `export` and `starter load`: the dataset from a shell."""
+"""`freeze`, `import`, `export` and `starter`: the dataset from a shell. Versions have a file of their own."""
 
 from __future__ import annotations
 
@@ -9,10 +9,11 @@ from typing import Annotated
 import typer
 from rich.table import Table
 
-from core.cli.output import JsonOption, WorkspaceOption, failures_told, finish, open_workbench, people
+from core.cli.output import JsonOption, WorkspaceOption, failures_told, finish, follow, open_workbench, people
 from core.domain.dataset import ExportFormat, Fallbacks
 from core.domain.filters import TripleFilter
 from core.domain.groups import TaskGroup
+from core.domain.mining import MiningMethod, MiningPlan
 from core.domain.triple import Verdict
 from core.errors import BadInput
 from core.review.shelf import ImportReport
@@ -27,6 +28,7 @@ def register(app: typer.Typer) -> None:
     """Add the commands of review and dataset."""
     app.command()(freeze)
     app.command("import")(import_file)
+    app.command()(mine)
     app.command()(export)
     app.add_typer(starter, name="starter")
 
@@ -47,37 +49,87 @@ def freeze(
 
 
 def import_file(
-    file: Annotated[Path, typer.Argument(help="JSONL: group, task, query, positive, negative, …; or anchor, positive, negative.")],
+    file: Annotated[Path, typer.Argument(help="JSONL, JSON, CSV, TSV, Parquet, Arrow, a zip or a folder of them, or a BEIR folder.")],
     accept: AcceptOption = False,
-    group: Annotated[TaskGroup, typer.Option(help="Group of rows in the anchor form that name none.")] = TaskGroup.SHORT_LONG,
-    task: Annotated[str, typer.Option(help="Task of rows in the anchor form that name none.")] = Fallbacks().task,
+    source: Annotated[str, typer.Option(help="What the triples say they came from; a training plan weighs sources.")] = "import",
+    weight: Annotated[float | None, typer.Option(help="How often training plans draw this source, against 1 for the others.")] = None,
+    group: Annotated[TaskGroup, typer.Option(help="Group of rows in a form that names none.")] = TaskGroup.SHORT_LONG,
+    task: Annotated[str, typer.Option(help="Instruction of rows in a form that names none.")] = Fallbacks().task,
     language: Annotated[str, typer.Option(help="Language of rows that name none.")] = "English",
+    target_language: Annotated[str | None, typer.Option(help="Language of translations, where rows name none.")] = None,
     workspace: WorkspaceOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Take triples in from a file; bad rows are told with line and reason, the good ones are kept."""
+    """Take pairs or triples in, in any form an export writes; bad rows are told with line and reason, the good ones are kept."""
     with failures_told():
         workbench = open_workbench(workspace)
         reviewer = workbench.settings.reviewer if accept else None
-        report = workbench.dataset.import_rows(file, accept_as=reviewer, fallbacks=Fallbacks(group, task, language))
+        fallbacks = Fallbacks(group, task, language, target_language)
+        report = workbench.dataset.import_rows(file, source=source, accept_as=reviewer, fallbacks=fallbacks)
+        if weight is not None:
+            workbench.dataset.set_weight(source, weight)
         _tell(report, as_json=as_json)
 
 
-def export(
-    out: Annotated[Path, typer.Option(help="File to write; an existing one is replaced.")],
-    version: Annotated[str | None, typer.Option(help="A version's id or name.")] = None,
-    verdict: Annotated[Verdict | None, typer.Option(help="Triples with this verdict; all where neither is given.")] = None,
-    format: Annotated[ExportFormat, typer.Option(help="jsonl can be imported again.")] = ExportFormat.JSONL,  # noqa: A002
+def mine(
+    source: Annotated[str, typer.Option(help="Triples of this source only; all where absent.")] = "",
+    method: Annotated[MiningMethod, typer.Option(help="What ranks the documents.")] = MiningMethod.BASELINE,
+    first_rank: Annotated[int, typer.Option(min=1, help="The best ones may be answers nobody marked.")] = 6,
+    last_rank: Annotated[int, typer.Option(min=1, help="The last rank a negative may have.")] = 100,
+    most_similarity: Annotated[float, typer.Option(min=0.01, max=1, help="Highest cosine with the query; not for bm25.")] = 0.8,
+    most_of_positive: Annotated[float, typer.Option(min=0.01, help="Highest score, as a share of the positive's.")] = 0.95,
+    seed: Annotated[int, typer.Option(help="Draws among the documents that fit.")] = 0,
     workspace: WorkspaceOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Write a version, or the triples as they stand now, to a file."""
+    """Give a hard negative to triples without one; runs as a job, and is undone as one step."""
+    with failures_told():
+        if last_rank < first_rank:
+            raise BadInput("The last rank lies before the first one.", hint="Give --last-rank at least as large as --first-rank.")
+        workbench = open_workbench(workspace)
+        plan = MiningPlan(
+            source=source,
+            method=method,
+            first_rank=first_rank,
+            last_rank=last_rank,
+            most_similarity=most_similarity,
+            most_of_positive=most_of_positive,
+            seed=seed,
+            reviewer=workbench.settings.reviewer,
+        )
+        job = follow(workbench, workbench.mining.start(plan))
+        finish({"job": job.id, "state": job.state.value, **job.result}, as_json=as_json)
+
+
+def export(
+    out: Annotated[Path, typer.Option(help="File to write, replaced if there; or a folder, for formats of several files.")],
+    version: Annotated[str | None, typer.Option(help="A version's id or name.")] = None,
+    verdict: Annotated[Verdict | None, typer.Option(help="Triples with this verdict; all where neither is given.")] = None,
+    format: Annotated[ExportFormat, typer.Option(help="All of them can be imported again.")] = ExportFormat.JSONL,  # noqa: A002
+    instruction: Annotated[bool, typer.Option(help="Put the task before the query where the format has no place for it.")] = True,
+    workspace: WorkspaceOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Write a version, or the triples as they stand now, as a file, a zip (--out x.zip) or a folder."""
     with failures_told():
         if version and verdict:
             raise BadInput("A version holds accepted triples only.", hint="Give --version or --verdict, not both.")
-        data, rows = open_workbench(workspace).dataset.export(version=version, wanted=TripleFilter(verdict=verdict), format=format)
-        write_bytes(out, data)
-        finish({"out": str(out.resolve()), "rows": rows, "bytes": len(data), "format": format.value}, as_json=as_json)
+        shelf = open_workbench(workspace).dataset
+        exported = shelf.export(version=version, wanted=TripleFilter(verdict=verdict), format=format, instruction=instruction)
+        if len(exported.files) == 1 or out.suffix == ".zip":
+            write_bytes(out, exported.data)
+        else:
+            _refuse_full(out)
+            for name, content in exported.files.items():
+                write_bytes(out / name, content)
+        size = sum(len(content) for content in exported.files.values())
+        facts = {"out": str(out.resolve()), "rows": exported.rows, "bytes": size, "format": format.value}
+        finish({**facts, "files": sorted(exported.files), "not_held": exported.lost}, as_json=as_json)
+
+
+def _refuse_full(out: Path) -> None:
+    if out.exists() and (not out.is_dir() or any(out.iterdir())):
+        raise BadInput(f"{out} is there already.", hint="Give a new or an empty folder, or a name that ends in .zip.")
 
 
 @starter.command("load")
@@ -111,9 +163,10 @@ def verify_starter(
 
 def _tell(report: ImportReport, *, as_json: bool) -> None:
     for row in report.bad[:BAD_ROWS_TOLD]:
-        people.print(f"line {row.line}: {row.reason}", markup=False, highlight=False)
+        people.print(f"{row.part} line {row.line}: {row.reason}".strip(), markup=False, highlight=False)
     if len(report.bad) > BAD_ROWS_TOLD:
         people.print(f"… and {len(report.bad) - BAD_ROWS_TOLD} more bad rows")
     counts = {"added": len(report.added), "duplicates": len(report.duplicates), "accepted": report.accepted}
+    counts |= {"without_negative": report.without_negative, "unused_negatives": report.unused_negatives}
     bad = [asdict(row) for row in report.bad] if as_json else len(report.bad)
     finish({**counts, "bad": bad}, as_json=as_json)

@@ -1,4 +1,4 @@
-"""`train`, `prepare`, `doctor`."""
+"""`train`, `export-model`, `prepare`, `doctor`."""
 
 from __future__ import annotations
 
@@ -14,13 +14,16 @@ from core.domain.plans import TrainingPlan
 from core.errors import BadPlan
 from core.settings import Settings
 from core.training.desk import read_plan
+from core.training.export import ExportForm
 from core.training.presets import DEFAULT
+from core.training.torchrun import helped, started_processes
 from core.workbench import Workbench
 
 
 def register(app: typer.Typer) -> None:
     """Add the commands of this module."""
     app.command()(train)
+    app.command("export-model")(export_model)
     app.command()(prepare)
     app.command()(doctor)
 
@@ -32,6 +35,9 @@ def train(
     steps: Annotated[int | None, typer.Option(min=1, help="Number of steps.")] = None,
     base: Annotated[str | None, typer.Option(help="Base model: embedded:smollm2-135m, a hub id or a folder.")] = None,
     seed: Annotated[int | None, typer.Option(help="Seed of the order of triples and of the adapter's start.")] = None,
+    processes: Annotated[
+        int | None, typer.Option(min=1, help="Processes that share each batch; under torchrun as many as it starts.")
+    ] = None,
     detach: Annotated[bool, typer.Option("--detach", help="Start the job and return at once.")] = False,
     workspace: WorkspaceOption = None,
     as_json: JsonOption = False,
@@ -39,7 +45,9 @@ def train(
     """Train an adapter on a dataset version and follow the run; Ctrl-C leaves it running."""
     with failures_told():
         workbench = open_workbench(workspace)
-        changes = {"steps": steps, "base_model": base, "seed": seed}
+        if helped(workbench.settings):
+            return
+        changes = {"steps": steps, "base_model": base, "seed": seed, "processes": processes or started_processes()}
         wanted = _plan(workbench, version, preset, plan, {k: v for k, v in changes.items() if v is not None})
         job = workbench.training.start(wanted)
         if not detach:
@@ -68,6 +76,21 @@ def _read(file: Path) -> dict[str, Any]:
     if not isinstance(values, dict):
         raise BadPlan(f"The plan {file} holds no JSON object.", hint="Give an object with fields of a training plan.")
     return values
+
+
+def export_model(
+    run: Annotated[str, typer.Argument(help="Training run: its job id.")],
+    to: Annotated[Path, typer.Option("--to", help="Folder to write; new or empty.")],
+    form: Annotated[ExportForm, typer.Option(help="model: merged, for transformers and sentence-transformers. adapter: for peft.")] = (
+        ExportForm.MODEL
+    ),
+    average: Annotated[list[int] | None, typer.Option(help="Step of a checkpoint to average with others; repeat.")] = None,
+    workspace: WorkspaceOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Write a tuned model as a folder that other programs load, with a model card."""
+    with failures_told():
+        finish(open_workbench(workspace).export_model(run, to, form=form, steps=average or ()), as_json=as_json)
 
 
 def prepare(as_json: JsonOption = False) -> None:

@@ -14,7 +14,7 @@ class Thresholds(Plan):
     """From where on a check flags. The defaults were chosen on one half of data/faults and measured on the other (bench/checks.py)."""
 
     shortest_share: float = Field(0.8, ge=0, le=1, description="of the asked length; a text below it is too short")
-    near_identical: float = Field(0.6, ge=0, le=1, description="Jaccard of character 5-grams of positive and negative")
+    near_identical: float = Field(0.55, ge=0, le=1, description="Jaccard of character 5-grams of positive and negative")
     copied_share: float = Field(0.8, ge=0.5, le=1, description="share of the query that a document repeats in one run")
     repetitive: float = Field(0.5, ge=0, le=1, description="share of different word 3-grams; a text below it goes in circles")
     near_duplicate: float = Field(0.8, ge=0.5, le=1, description="Jaccard of character 5-grams of two triples' texts")

@@ -21,20 +21,26 @@ class Split(StrEnum):
 
 
 class ExportFormat(StrEnum):
-    """What a file is written as; JSONL and Parquet keep null apart from a blank text."""
+    """What a dataset is written as. The first three are one file, the others a folder (see core.review.forms for what each holds)."""
 
     JSONL = "jsonl"
     CSV = "csv"
     PARQUET = "parquet"
+    HUGGING_FACE = "hugging-face"
+    SENTENCE_TRANSFORMERS = "sentence-transformers"
+    FLAGEMBEDDING = "flagembedding"
+    TEVATRON = "tevatron"
+    BEIR = "beir"
 
 
 @dataclass(frozen=True, slots=True)
 class Fallbacks:
-    """What stands in for keys that rows in the anchor/positive/negative form lack."""
+    """What stands in for keys that rows in the forms of other trainers lack."""
 
     group: TaskGroup = TaskGroup.SHORT_LONG
     task: str = FALLBACK_TASK
     language: str = "English"
+    target_language: str | None = None  # of the documents where it differs; translation needs it
 
 
 @dataclass(frozen=True, slots=True)

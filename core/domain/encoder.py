@@ -10,6 +10,8 @@ from core.domain.identity import plan_hash
 
 EMBEDDED_BASE = "embedded:smollm2-135m"
 EMBEDDED_BASELINE = "embedded:minilm"
+GENERAL_TASK = "Given a question, retrieve passages that answer it."  # instruction where nobody chose another
+LATER = ("bidirectional", "layers")  # fields that specs did not have from the start
 
 
 class Pooling(StrEnum):
@@ -37,12 +39,15 @@ class EncoderSpec:
     instructed: bool = True  # put the task's instruction before a query
     append_eos: bool = True
     max_length: int = 512  # tokens, EOS included
+    bidirectional: bool = False  # tokens see later ones as well
+    layers: int | None = None  # the base's first layers only; all where None
 
     @property
     def fingerprint(self) -> str:
         """Id of the vectors this spec gives; the adapter counts by its weights, not by where it lies."""
         facts = asdict(self)
         facts.pop("adapter")
+        facts = {name: value for name, value in facts.items() if name not in LATER or value}  # older fingerprints stay what they were
         return plan_hash(facts)
 
     @classmethod

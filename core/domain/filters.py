@@ -7,6 +7,7 @@ from enum import StrEnum
 from typing import Any, Self
 
 from core.domain.groups import TaskGroup
+from core.domain.people import Seat
 from core.domain.triple import Verdict
 
 
@@ -40,7 +41,13 @@ class TripleFilter:
     reviewer: str | None = None  # who decided last
     flagged: bool | None = None  # by a person
     suspicious: bool | None = None  # by any automatic check
+    least_suspicion: float | None = None  # sum of the weights of what the checks found
+    most_suspicion: float | None = None
+    since: str = ""  # last decided, or written where nobody decided: a day, YYYY-MM-DD in UTC
+    until: str = ""  # the last day that still passes
+    without_negative: bool | None = None
     not_skipped_by: str | None = None  # leave out what this reviewer skipped
+    open_to: Seat | None = None  # leave out what others hold, and what this reviewer read as one of several
 
     @property
     def empty(self) -> bool:
@@ -70,17 +77,20 @@ EVERYTHING = TripleFilter()
 
 @dataclass(frozen=True, slots=True)
 class ReviewQueue:
-    """What one reviewer works through: pending triples that pass a filter, in an order."""
+    """What one reviewer works through: pending triples that pass a filter, in an order; or disputed ones, to settle them."""
 
     wanted: TripleFilter = EVERYTHING
     order: TripleOrder = TripleOrder.SUSPICIOUS
     seed: int = 0
     reviewer: str = ""
+    holder: str = ""  # the reviewer's window; "" takes no leases
+    disputed: bool = False
 
     @property
     def pending(self) -> TripleFilter:
-        """The filter, narrowed to what this reviewer has neither decided nor skipped."""
-        return replace(self.wanted, verdict=Verdict.PENDING, not_skipped_by=self.reviewer or None)
+        """The filter, narrowed to what waits and what this reviewer has not skipped; `open_to` narrows it to free cards."""
+        verdict = Verdict.DISPUTED if self.disputed else Verdict.PENDING
+        return replace(self.wanted, verdict=verdict, not_skipped_by=self.reviewer or None)
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,6 +14,7 @@ class JobKind(StrEnum):
     BRAINSTORM = "brainstorm"
     GENERATE = "generate"
     CHECK = "check"
+    MINE = "mine"
     TRAIN = "train"
     INDEX = "index"
     MAP = "map"
@@ -25,6 +26,8 @@ class JobState(StrEnum):
 
     QUEUED = "queued"
     RUNNING = "running"
+    PAUSING = "pausing"
+    PAUSED = "paused"
     STOPPING = "stopping"
     STOPPED = "stopped"
     DONE = "done"
@@ -34,7 +37,24 @@ class JobState(StrEnum):
     @property
     def active(self) -> bool:
         """Whether a process is, or soon will be, at work."""
-        return self in (JobState.QUEUED, JobState.RUNNING, JobState.STOPPING)
+        return self in (JobState.QUEUED, JobState.RUNNING, JobState.PAUSING, JobState.STOPPING)
+
+    @property
+    def resumable(self) -> bool:
+        """Whether the job is over without being done, and can go on where it left off."""
+        return self in (JobState.PAUSED, JobState.STOPPED, JobState.FAILED, JobState.LOST)
+
+
+@dataclass(frozen=True, slots=True)
+class EndRequest:
+    """Somebody asked a job at work to end: `state` is what it becomes, paused or stopped.
+
+    Either way the step under way is finished and all is kept. Paused says that the job is meant to go on, stopped that it is not.
+    """
+
+    state: JobState
+    by: str = ""  # name of the person; "" where it is not known
+    at: str = ""  # UTC
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,4 +84,5 @@ class Job:
     heartbeat_at: float | None = None  # seconds since the epoch; an old one on a live process means it hangs
     pid: int | None = None
     failure: Failure | None = None
+    ended_on: EndRequest | None = None  # of a job that is, or will be, paused or stopped
     result: dict[str, Any] = field(default_factory=dict)

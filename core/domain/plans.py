@@ -7,6 +7,7 @@ from typing import Self
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
+from core.domain.contrast import BatchScope, Direction, Hardness
 from core.domain.encoder import EMBEDDED_BASE, Pooling
 from core.domain.groups import TaskGroup
 
@@ -91,6 +92,7 @@ class GenerationPlan(EndpointPlan):
     languages: dict[str, float] = Field(default_factory=lambda: {"English": 1.0})
     prompt_versions: dict[TaskGroup, str] = Field(default_factory=dict)
     task_ids: tuple[str, ...] = Field((), description="only these tasks; all accepted ones where empty")
+    comparison: str = Field("", description="id that the two plans of a comparison of prompts share; empty for all others")
 
     @model_validator(mode="after")
     def _something_to_write(self) -> Self:
@@ -99,6 +101,9 @@ class GenerationPlan(EndpointPlan):
         if any(n < 0 for n in self.counts.values()):
             raise ValueError("counts must not be negative")
         return self
+
+
+TEMPERATURES = (0.005, 0.5)  # bounds of a temperature that is learnt
 
 
 class TrainingPlan(Plan):
@@ -110,8 +115,24 @@ class TrainingPlan(Plan):
     pooling: Pooling = Pooling.LAST_TOKEN
     instruction: bool = Field(True, description="`Instruct: {task}\\nQuery: {query}` on the query side")
     temperature: float = Field(0.02, gt=0, description="divides cosines; the paper's value is 0.02")
+    learn_temperature: bool = Field(False, description="temperature is where it starts; it is learnt between 0.005 and 0.5")
     use_hard_negatives: bool = True
     use_in_batch_negatives: bool = True
+    directions: tuple[Direction, ...] = Field((Direction.QUERY_DOCUMENT,), description="similarities in the denominator; q-d is a must")
+    no_in_batch_groups: tuple[TaskGroup, ...] = Field((), description="queries of these groups see their own documents only")
+    margin_mask: float | None = Field(None, ge=0, le=2, description="leave out what scores above the positive by more than this cosine")
+    spare_confirmed: bool = Field(True, description="never mask a query's own hard negative: a person accepted it with its triple")
+    hardness_weight: float = Field(0.0, ge=0, le=50, description="adds this times its cosine to a negative's logit; 0 = off")
+    hardness_on: Hardness = Hardness.HARD
+    negatives_per_query: int = Field(1, ge=1, le=32, description="above 1, triples that differ in the negative only are trained on as one")
+    matryoshka: tuple[int, ...] = Field((), description="lengths of vector beginnings that are trained as well; the loss is the mean")
+    batch_scope: BatchScope = Field(BatchScope.MIXED, description="where the triples of one batch come from")
+    source_weights: dict[str, float] = Field(default_factory=dict, description="source -> share of its triples drawn an epoch; 1 if absent")
+    bidirectional: bool = Field(False, description="tokens see later ones as well; the tuned model is then used the same way")
+    base_layers: int | None = Field(None, ge=1, description="keep the base's first layers only; all where absent")
+    four_bit: bool = Field(False, description="hold the base in 4 bits while training (QLoRA); needs a package, bitsandbytes")
+    processes: int = Field(1, ge=1, le=1024, description="that share the work of each batch; the result is the same")
+    micro_batch_tokens: int | None = Field(None, ge=64, description="tokens that go through the model together; found where absent")
     lora_rank: int = Field(16, ge=1)
     lora_alpha: int = Field(32, ge=1)
     lora_dropout: float = Field(0.0, ge=0, lt=1)
@@ -125,6 +146,19 @@ class TrainingPlan(Plan):
     max_gradient_norm: float = Field(1.0, gt=0)
     checkpoint_every: int = Field(10, ge=1, description="steps")
     seed: int = 0
+
+    @model_validator(mode="after")
+    def _consistent_loss(self) -> Self:
+        if Direction.QUERY_DOCUMENT not in self.directions:
+            raise ValueError("directions must hold q-d, where the positive is")
+        if any(size < 1 for size in self.matryoshka):
+            raise ValueError("matryoshka holds lengths of vectors, each at least 1")
+        if any(not 0 <= weight <= 100 for weight in self.source_weights.values()):
+            raise ValueError("source_weights must be between 0 and 100")
+        low, high = TEMPERATURES
+        if self.learn_temperature and not low <= self.temperature <= high:
+            raise ValueError(f"a temperature that is learnt must start between {low} and {high}")
+        return self
 
 
 class IndexPlan(Plan):

@@ -36,6 +36,7 @@ def stages(counts: Counts) -> list[Stage]:
     """The strip, in the order of the work."""
     tasks, triples, runs = dict(counts.tasks or {}), dict(counts.triples or {}), dict(counts.runs or {})
     pending, accepted, rejected = triples.get("pending", 0), triples.get("accepted", 0), triples.get("rejected", 0)
+    disputed = triples.get("disputed", 0)
     finished = runs.get("done", 0)
     usable = tasks.get("accepted", 0)
     proposed = tasks.get("proposed", 0)
@@ -52,7 +53,7 @@ def stages(counts: Counts) -> list[Stage]:
         Stage(
             "Triples",
             "generate",
-            pending + accepted + rejected,
+            pending + accepted + rejected + disputed,
             "written",
             f"{pending} to review",
             "Write triples" if usable else "First accept some tasks",
@@ -62,8 +63,8 @@ def stages(counts: Counts) -> list[Stage]:
             "review",
             accepted + rejected,
             "decided",
-            f"{accepted} accepted, {rejected} rejected",
-            f"Review {pending} triples" if pending else "Nothing is waiting",
+            f"{accepted} accepted, {rejected} rejected" + (f", {disputed} disputed" if disputed else ""),
+            f"Review {pending} triples" if pending else f"Settle {disputed} disputes" if disputed else "Nothing is waiting",
         ),
         Stage(
             "Versions",

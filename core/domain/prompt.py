@@ -43,25 +43,6 @@ class PromptVersion:
 
 
 @dataclass(frozen=True, slots=True)
-class PromptYield:
-    """What a version brought: requests by outcome, triples by verdict, money."""
-
-    prompt_version_id: str
-    sent: int = 0
-    parsed: int = 0
-    failed: int = 0
-    accepted: int = 0
-    rejected: int = 0
-    pending: int = 0
-    cost: float | None = 0.0  # US dollars; None = at least one request has an unknown price
-
-    @property
-    def cost_per_accepted(self) -> float | None:
-        """US dollars for one accepted triple; None where the price is unknown or nothing was accepted yet."""
-        return None if self.cost is None or not self.accepted else self.cost / self.accepted
-
-
-@dataclass(frozen=True, slots=True)
 class Preview:
     """A rendered prompt and the values drawn for it."""
 

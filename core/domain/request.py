@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from functools import cached_property
 from typing import Any
 
 from core.domain.chat import ChatReply
@@ -24,7 +25,7 @@ class RequestState(StrEnum):
     FAILED = "failed"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class PlannedRequest:
     """Everything decided before sending. Slots are drawn now, so what was asked can be checked against what came."""
 
@@ -42,7 +43,7 @@ class PlannedRequest:
     task_id: str | None = None
     prompt_version_id: str | None = None
 
-    @property
+    @cached_property
     def key(self) -> str:
         """Hash of everything that can change the reply: the same question is never paid twice."""
         return plan_hash(

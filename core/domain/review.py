@@ -1,14 +1,16 @@
 """Decisions are an append-only log; what holds now is derived from it.
 
-Undo is a new entry that names the entry it takes back. `replay` is the only place that says what a log means.
+Undo is a new entry that names the entry it takes back. `replay` is the only place that says what a log means, also where several people
+read the same triple (docs/decisions/0006).
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
+from core.domain.checks import Nearness
 from core.domain.triple import Flag, Texts, Triple, Verdict
 
 
@@ -21,6 +23,7 @@ class Action(StrEnum):
     FLAG = "flag"
     EDIT = "edit"
     SWAP = "swap"
+    PROMOTE = "promote"
     UNDO = "undo"
 
 
@@ -38,7 +41,7 @@ class RejectReason(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """One entry of the log. `id` grows with time; `texts` is set by edit and swap."""
+    """One entry of the log. `id` grows with time; `texts` is set by what changes them."""
 
     triple_id: str
     reviewer: str
@@ -49,6 +52,33 @@ class Decision:
     batch_id: str | None = None  # entries of one bulk action share it and are undone as one
     created_at: str = ""
     id: int | None = None
+    readers: int = 1  # of a verdict: 1 counts at once; n >= 2 is one of n that are given without knowing the others
+    adjudicates: bool = False  # a verdict that ends a dispute
+    shown: tuple[str, ...] = ()  # what the checks said on screen when it was taken
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """The verdict of one of several independent readers of a triple."""
+
+    reviewer: str
+    verdict: Verdict
+    reason: str = ""
+    decided_at: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """What one press of a button wrote: one entry, or all entries of a bulk action."""
+
+    action: Action
+    entries: int
+    first_id: int
+    last_id: int
+    created_at: str
+    triple_id: str  # of a bulk action: one of them
+    batch_id: str | None = None
+    reason: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +92,7 @@ class Standing:
     flagged: bool = False
     skipped_by: tuple[str, ...] = ()
     decided_at: str = ""
+    readings: tuple[Reading, ...] = ()  # in order; the verdict they give together is above, pending until the last one is there
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +103,7 @@ class TripleRecord:
     number: int  # order of arrival, from 1
     standing: Standing = Standing()
     flags: tuple[Flag, ...] = ()
+    nearness: Nearness | None = None  # of the texts as they stand; None while the baseline encoder has not read them
 
     @property
     def id(self) -> str:
@@ -90,30 +122,67 @@ class TripleRecord:
 
     @property
     def suspicion(self) -> float:
-        """Sum of the weights of all flags; the queue's default order."""
+        """Sum of the weights of all flags; what the queue sorts by is core.domain.suspicion."""
         return sum(flag.weight for flag in self.flags)
 
 
 def replay(log: Iterable[Decision]) -> Standing:
     """Derive the standing of ONE triple from its entries in order of id."""
-    entries = list(log)
+    standing, asked, settled = Standing(), 1, False
+    for entry in _holding(list(log)):
+        if entry.action in VERDICTS and entry.readers > 1:
+            asked = entry.readers
+            others = tuple(reading for reading in standing.readings if reading.reviewer != entry.reviewer)
+            mine = Reading(entry.reviewer, VERDICTS[entry.action], entry.reason, entry.created_at)
+            standing = replace(standing, readings=(*others, mine))
+        elif entry.action in TEXT_ACTIONS and len(standing.readings) < asked:
+            # Somebody rewrote what is still being read: earlier verdicts were on another text, and their readers are asked again.
+            standing = replace(standing, texts=entry.texts, readings=tuple(r for r in standing.readings if r.reviewer == entry.reviewer))
+        else:
+            settled = settled or entry.action in VERDICTS
+            standing = _apply(standing, entry)
+    return standing if settled else _together(standing, asked)
+
+
+def _holding(entries: Sequence[Decision]) -> list[Decision]:
     undone = {d.undoes for d in entries if d.action is Action.UNDO}
-    standing = Standing()
-    for entry in entries:
-        if entry.action is Action.UNDO or entry.id in undone:
-            continue
-        standing = _apply(standing, entry)
-    return standing
+    return [entry for entry in entries if entry.action is not Action.UNDO and entry.id not in undone]
+
+
+def _together(standing: Standing, asked: int) -> Standing:
+    """The verdict of independent readings: pending until all are there, disputed where they differ."""
+    readings = standing.readings
+    if not readings or len(readings) < asked:
+        return standing
+    last = readings[-1]
+    if len({reading.verdict for reading in readings}) > 1:
+        return replace(standing, verdict=Verdict.DISPUTED, reviewer=last.reviewer, decided_at=last.decided_at)
+    return replace(standing, verdict=last.verdict, reason=last.reason, reviewer=last.reviewer, decided_at=last.decided_at)
+
+
+def hidden_from(viewer: str, log: Iterable[Decision]) -> set[int | None]:
+    """Ids of others' verdicts on ONE triple that a reviewer may not know yet: those of a reading that is still open."""
+    entries = list(log)
+    open_still = replay(entries).verdict is Verdict.PENDING
+    return {d.id for d in entries if open_still and d.readers > 1 and d.action in VERDICTS and d.reviewer != viewer}
+
+
+def changes_of(log: Iterable[Decision]) -> list[tuple[Decision, Standing, Standing]]:
+    """Each entry of ONE triple with what held before it and after it: what a history shows."""
+    entries = list(log)
+    states = [replay(entries[:i]) for i in range(len(entries) + 1)]
+    return list(zip(entries, states, states[1:], strict=False))
 
 
 VERDICTS = {Action.ACCEPT: Verdict.ACCEPTED, Action.REJECT: Verdict.REJECTED}
+TEXT_ACTIONS = (Action.EDIT, Action.SWAP, Action.PROMOTE)
 
 
 def _apply(now: Standing, entry: Decision) -> Standing:
     match entry.action:
         case Action.ACCEPT | Action.REJECT:
             return replace(now, verdict=VERDICTS[entry.action], reason=entry.reason, reviewer=entry.reviewer, decided_at=entry.created_at)
-        case Action.EDIT | Action.SWAP:
+        case Action.EDIT | Action.SWAP | Action.PROMOTE:
             return replace(now, texts=entry.texts)
         case Action.FLAG:
             return replace(now, flagged=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
+from functools import cached_property
 
 from core.domain.groups import TaskGroup
 from core.domain.identity import content_id
@@ -19,6 +20,7 @@ class Verdict(StrEnum):
     PENDING = "pending"
     ACCEPTED = "accepted"
     REJECTED = "rejected"
+    DISPUTED = "disputed"  # independent readers differ, and nobody has decided between them yet
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +32,7 @@ class Texts:
     negative: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Triple:
     """One example as it was written. Edits live in the log of decisions, never here."""
 
@@ -47,7 +49,7 @@ class Triple:
     request_key: str | None = None
     created_at: str = ""
 
-    @property
+    @cached_property
     def id(self) -> str:
         """Hash of the normalised texts and the task: the same example always has the same id."""
         return content_id(self.group.value, self.task, self.texts.query, self.texts.positive, self.texts.negative)

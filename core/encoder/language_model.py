@@ -11,14 +11,19 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from core.domain.encoder import EncoderSpec, Role
-from core.encoder.files import sha256_of
-from core.encoder.packing import forward_packed, is_packing
+from core.domain.encoder import LATER, EncoderSpec, Role
+from core.encoder.base_shape import BaseShape, attend_both_ways, keep_trainable, loading_options
+from core.encoder.files import read_json, sha256_of
+from core.encoder.packing import forward_packed, is_packing, passes_of
 from core.encoder.pooling import pool, positions
 from core.encoder.tokens import TextTokenizer, TokenBatch, pad
 from core.errors import ModelNotFound, ModelUnusable
 
 ADAPTER_WEIGHTS = "adapter_model.safetensors"
+ADAPTER_SETTINGS = "encoder.json"  # beside the weights: the EncoderSpec they were trained for
+AS_IT_IS = BaseShape()
+# Tokens of a pass without gradient. On a CPU what a pass holds then stays in the cache (4,096 took a tenth longer than 2,048).
+PASS_TOKENS = {"cpu": 2048, "cuda": 32_768}
 
 
 class LanguageModelEncoder:
@@ -26,22 +31,30 @@ class LanguageModelEncoder:
 
     def __init__(self, model: Any, tokenizer: Any, spec: EncoderSpec, *, device: torch.device) -> None:
         self.spec = spec
-        self.model = model.to(device).eval()
+        placed = model if getattr(model, "is_loaded_in_4bit", False) else model.to(device)  # 4-bit weights are where they were loaded
+        self.model = placed.eval()
         self.tokens = TextTokenizer(tokenizer, spec)
         self.device = device
         self.dimensions = int(model.config.hidden_size)
 
     def encode(self, texts: Sequence[str], *, role: Role, task: str | None = None, batch_size: int = 32) -> NDArray[np.float32]:
-        """Unit vectors, shape (len(texts), dimensions), in the order of `texts`. `task` is used for queries only."""
+        """Unit vectors, shape (len(texts), dimensions), in the order of `texts`. `task` is used for queries only.
+
+        A model that takes packed rows is given PASS_TOKENS at a time, another one `batch_size` texts.
+        """
         rows = self.tokens.ids(texts, role=role, task=task)
         vectors = np.zeros((len(rows), self.dimensions), dtype=np.float32)
-        by_length = sorted(range(len(rows)), key=lambda i: -len(rows[i]))  # like lengths together: little padding; longest first
-        for start in range(0, len(rows), batch_size):
-            chosen = by_length[start : start + batch_size]
-            batch = pad([rows[i] for i in chosen], value=self.tokens.pad)
+        for groups in self._passes([len(row) for row in rows], batch_size):
+            batches = [pad([rows[i] for i in some], value=self.tokens.pad).to(self.device) for some in groups]
             with torch.inference_mode():
-                vectors[chosen] = embed(self.model, [batch.to(self.device)], self.spec).cpu().numpy()
+                vectors[[i for some in groups for i in some]] = embed(self.model, batches, self.spec).cpu().numpy()
         return vectors
+
+    def _passes(self, lengths: Sequence[int], batch_size: int) -> list[list[list[int]]]:
+        if is_packing(self.model):
+            return passes_of(lengths, most_tokens=PASS_TOKENS["cuda" if self.device.type == "cuda" else "cpu"])
+        by_length = sorted(range(len(lengths)), key=lambda i: -lengths[i])  # like lengths together: little padding; longest first
+        return [[by_length[start : start + batch_size]] for start in range(0, len(lengths), batch_size)]
 
 
 def embed(model: Any, batches: Sequence[TokenBatch], spec: EncoderSpec) -> torch.Tensor:
@@ -80,18 +93,25 @@ def pick_dtype(device: torch.device) -> torch.dtype:
     return torch.bfloat16 if fast else torch.float32
 
 
-def load_base(folder: str, *, dtype: torch.dtype) -> tuple[Any, Any]:
+def load_base(folder: str, *, dtype: torch.dtype, shape: BaseShape = AS_IT_IS) -> tuple[Any, Any]:
     """Model without head, and tokenizer, of a folder or hub id. Safetensors only; code that comes with a model is never run.
 
     Raises:
         ModelNotFound: no such folder or id, or no network.
-        ModelUnusable: files transformers cannot use.
+        ModelUnusable: files transformers cannot use, or a shape it cannot have.
     """
     with quiet_loading(folder):
         from transformers import AutoModel, AutoTokenizer
 
         tokenizer = AutoTokenizer.from_pretrained(folder, trust_remote_code=False)
-        model = AutoModel.from_pretrained(folder, dtype=dtype, attn_implementation="sdpa", use_safetensors=True, trust_remote_code=False)
+        options = loading_options(folder, shape, dtype=dtype)
+        model = AutoModel.from_pretrained(
+            folder, dtype=dtype, attn_implementation="sdpa", use_safetensors=True, trust_remote_code=False, **options
+        )
+    if shape.four_bit:
+        keep_trainable(model)
+    if shape.bidirectional:
+        attend_both_ways(model, name=folder)
     return model, tokenizer
 
 
@@ -100,7 +120,7 @@ def with_adapter(model: Any, spec: EncoderSpec) -> Any:
 
     Raises:
         ModelNotFound: no adapter there.
-        ModelUnusable: another adapter than the spec names, or one that changes nothing.
+        ModelUnusable: another adapter than the spec names, one for another shape of the base, or one that changes nothing.
     """
     folder = Path(spec.adapter or "")
     weights = folder / ADAPTER_WEIGHTS
@@ -108,6 +128,11 @@ def with_adapter(model: Any, spec: EncoderSpec) -> Any:
         raise ModelNotFound(f"There is no adapter in {folder}.", hint="The run may not have saved one yet; see its page.")
     if spec.adapter_hash and sha256_of(weights) != spec.adapter_hash:
         raise ModelUnusable(f"The adapter in {folder} was changed since its run ended.", hint="Resume or repeat the run.")
+    trained = read_json(folder / ADAPTER_SETTINGS) or {}
+    wrong = [name for name in LATER if (trained.get(name) or None) != (getattr(spec, name) or None)]
+    if trained and wrong:
+        told = ", ".join(f"{name} {trained.get(name)}" for name in wrong)
+        raise ModelUnusable(f"The adapter in {folder} was trained with {told}.", hint="Open it with the run's own settings: run:<job id>.")
     with quiet_loading(str(folder)):
         from peft import PeftModel
 

@@ -7,9 +7,11 @@ from pathlib import Path
 import torch
 
 from core.domain.encoder import EMBEDDED_BASE, EMBEDDED_BASELINE, EncoderSpec
+from core.encoder.base_shape import BaseShape
 from core.encoder.embedded import baseline_folder, decoder_folder
 from core.encoder.hub import hub_folder
 from core.encoder.language_model import LanguageModelEncoder, load_base, pick_device, pick_dtype, with_adapter
+from core.encoder.packing import use_packing
 from core.encoder.sentence_encoder import open_sentence_encoder
 from core.encoder.text_encoder import TextEncoder
 from core.errors import ModelNotFound
@@ -29,11 +31,14 @@ def open_encoder(spec: EncoderSpec, settings: Settings, *, device: str | None = 
         return open_sentence_encoder(baseline_folder(), spec, device=place)
     dtype = pick_dtype(place)
     source = resolve_base(spec.base, settings)
+    shape = BaseShape(layers=spec.layers, bidirectional=spec.bidirectional)
     if spec.adapter is None:
-        model, tokenizer = load_base(source, dtype=dtype)
+        model, tokenizer = load_base(source, dtype=dtype, shape=shape)
     else:  # merged in float32, rounded once
-        model, tokenizer = load_base(source, dtype=torch.float32)
+        model, tokenizer = load_base(source, dtype=torch.float32, shape=shape)
         model = with_adapter(model, spec).to(dtype)
+    model = model.to(place)
+    use_packing(model, max_length=spec.max_length)
     return LanguageModelEncoder(model, tokenizer, spec, device=place)
 
 

@@ -16,6 +16,7 @@ import torch.nn.functional as F  # noqa: N812 - the field's name for it
 from core.encoder.tokens import TokenBatch
 
 PACKED = "tercet_packed"  # the name transformers knows the attention by
+SLACK, SPARE_TOKENS = 1.125, 2  # how much longer than the shortest the longest text of a batch may be: share, and tokens on top
 SAME = 0.99  # cosine of a token's state packed and alone; rounding in bfloat16 stays above it
 
 
@@ -70,6 +71,30 @@ def forward_packed(model: Any, batches: Sequence[TokenBatch]) -> list[torch.Tens
     states = model(input_ids=ids, position_ids=places, use_cache=False, packed_shapes=shapes).last_hidden_state[0]
     parts = states.split([count * length for count, length in shapes])
     return [part.unflatten(0, shape) for part, shape in zip(parts, shapes, strict=True)]
+
+
+def passes_of(lengths: Sequence[int], *, most_tokens: int) -> list[list[list[int]]]:
+    """Texts dealt out to passes through the model, each a list of batches for `forward_packed`: places in `lengths`, longest texts first.
+
+    Texts of one batch differ in length by an eighth at most, and a pass holds `most_tokens` with its padding, or one longer text.
+    """
+    passes: list[list[list[int]]] = []
+    room = 0
+    for place in sorted(range(len(lengths)), key=lambda i: (-lengths[i], i)):
+        group = passes[-1][-1] if passes else []
+        longest = lengths[group[0]] if group else 0
+        joins = bool(group) and longest <= SLACK * lengths[place] + SPARE_TOKENS
+        cost = longest if joins else lengths[place]
+        if cost > room:
+            passes.append([[place]])
+            room = most_tokens - lengths[place]
+            continue
+        room -= cost
+        if joins:
+            group.append(place)
+        else:
+            passes[-1].append([place])
+    return passes
 
 
 def _attend(

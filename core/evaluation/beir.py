@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import io
 import json
 import re
-import zipfile
-import zlib
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -14,13 +11,13 @@ from typing import Any
 from core.domain.groups import TaskGroup
 from core.domain.identity import has_half_character
 from core.domain.ranking import Document, Qrels
-from core.errors import BadInput, BadRows, NotFound
+from core.errors import BadRows, NotFound
 from core.evaluation.collection import JudgedCollection, JudgedQuery
+from core.storage.archives import Archive
 from core.storage.database import translated_errors
 
 PARTS = ("corpus.jsonl", "queries.jsonl", "qrels/test.tsv")
 ANY_TASK = "Given a query, retrieve documents that answer it."  # for queries whose metadata names no task
-MOST_UNPACKED_BYTES = 2 << 30
 LAYOUT = "A BEIR folder holds corpus.jsonl, queries.jsonl and qrels/test.tsv."
 
 
@@ -62,21 +59,13 @@ def zip_reader(data: bytes) -> Callable[[str], bytes]:
     Raises:
         BadInput: not a zip. The reader it returns raises NotFound for a part that is not there.
     """
-    try:
-        archive = zipfile.ZipFile(io.BytesIO(data))
-    except zipfile.BadZipFile as error:
-        raise BadInput(f"The zip cannot be read: {error}.", hint="Pack the folder again, without a password.") from error
+    archive = Archive(data)
 
     def read(part: str) -> bytes:
-        names = sorted((n for n in archive.namelist() if f"/{n}".endswith(f"/{part}")), key=len)
+        names = sorted((n for n in archive.names if f"/{n}".endswith(f"/{part}")), key=len)
         if not names:
             raise NotFound(f"The zip holds no {part}.", hint=LAYOUT)
-        if archive.getinfo(names[0]).file_size > MOST_UNPACKED_BYTES:
-            raise BadInput(f"{part} is larger than 2 GiB.", hint="Cut the collection into parts.")
-        try:
-            return archive.read(names[0])
-        except (zipfile.BadZipFile, zlib.error, RuntimeError, NotImplementedError, EOFError) as error:
-            raise BadInput(f"{part} cannot be read: {error}.", hint="Pack the folder again, without a password.") from error
+        return archive.read(names[:1])[names[0]]
 
     return read
 

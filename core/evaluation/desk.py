@@ -16,7 +16,7 @@ from core.domain.jobs import Job, JobKind, JobState
 from core.domain.plans import EvaluationPlan
 from core.encoder.text_encoder import TextEncoder
 from core.errors import BadPlan, NotFound
-from core.evaluation.collection import JudgedCollection, heldout_collection, overlap_with
+from core.evaluation.collection import JudgedCollection, Overlap, heldout_collection, overlap_with
 from core.evaluation.findings import by_attribute, compare_all, moved_queries, pairs_to_compare, query_table, summarise
 from core.evaluation.report import as_html
 from core.evaluation.scoring import SystemScores, score_encoder, score_words
@@ -72,6 +72,15 @@ class EvaluationDesk:
             return self.collections.get(plan.collection)
         version = self._versions.get(plan.dataset_version_id or "")
         return heldout_collection(self._versions.examples(version.id, Split.HELDOUT))
+
+    def overlap(self, collection: str, version: str) -> Overlap:
+        """Texts and tasks of a test collection that stand in the training side of a version.
+
+        Raises:
+            NotFound: no such collection or version. BadRows: the collection is damaged.
+        """
+        training = self._versions.examples(self._versions.get(version).id, Split.TRAIN)
+        return overlap_with(self.collections.get(collection), training)
 
     def _settled(self, plan: EvaluationPlan) -> EvaluationPlan:
         """The plan with a version's id in place of its name, and a folder's whole path."""

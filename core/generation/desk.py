@@ -6,17 +6,19 @@ import asyncio
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import ExitStack
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
 from core.domain.batch import BatchRecord
 from core.domain.jobs import Job, JobKind
-from core.domain.plans import BrainstormPlan, EndpointPlan, GenerationPlan
+from core.domain.plans import EMBEDDED_TEACHER, BrainstormPlan, EndpointPlan, GenerationPlan
 from core.domain.prompt import Preview
 from core.domain.request import Estimate, GenerationProgress, PlannedRequest, RequestRecord
 from core.domain.triple import Flag, Triple
-from core.errors import BadPlan, NothingToDo
+from core.errors import BadPlan, NotFound, NothingToDo
+from core.generation.checks.side_process import SideChecks
 from core.generation.checks.triple_checks import check_triple
 from core.generation.estimate import estimate_requests
 from core.generation.prompts.prompt_library import PromptLibrary
@@ -33,6 +35,7 @@ from core.storage.ledger import Ledger
 from core.storage.tasks import TaskStore
 
 ESTIMATE_DRAWS = 5_000  # larger plans are estimated from so many of their requests
+CHECKED_ASIDE_FROM = 200  # examples: then a process for the checks is worth its start of a second
 
 
 class GenerationDesk:
@@ -40,7 +43,8 @@ class GenerationDesk:
 
     def __init__(  # noqa: PLR0913 - its collaborators
         self, jobs: JobBoard, ledger: Ledger, tasks: TaskStore, triples: TripleSink, prompts: PromptLibrary, *, open_model: OpenModel,
-        check: Callable[[Triple], Sequence[Flag]] = check_triple, batches: BatchDesk | None = None,
+        check: Callable[[Triple], Sequence[Flag]] = check_triple, side_checks: Callable[[], SideChecks] | None = None,
+        batches: BatchDesk | None = None,
     ) -> None:  # fmt: skip
         self._jobs = jobs
         self._ledger = ledger
@@ -49,6 +53,7 @@ class GenerationDesk:
         self._planner = RequestPlanner(prompts, tasks)
         self._open_model = open_model
         self._check = check
+        self._side_checks = side_checks
         self._batches = batches
 
     def estimate(self, plan: GenerationPlan | BrainstormPlan) -> Estimate:
@@ -77,6 +82,22 @@ class GenerationDesk:
         requests = self._planner.generation(plan, limit=count)
         return [(r, Preview(r.messages[0]["content"], r.slots, r.task_id, r.language, r.target_language)) for r in requests]
 
+    def first_of(self, plan: GenerationPlan, count: int = 3) -> GenerationPlan:
+        """A plan of the previewed requests alone. What it brings is not sent or paid again by the whole plan.
+
+        Raises:
+            BadPlan, NotFound, NothingToDo: the plan cannot be carried out.
+        """
+        counts = Counter(request.group for request in self._planner.generation(plan, limit=count))
+        return plan.model_copy(update={"counts": dict(counts), "batch": False})
+
+    def reply_of(self, request: PlannedRequest) -> RequestRecord | None:
+        """What came of a planned request, if it was ever sent."""
+        try:
+            return self._ledger.get(request.key)
+        except NotFound:
+            return None
+
     def start_generation(self, plan: GenerationPlan) -> Job:
         """Start writing examples. A plan that is being carried out already is not started twice: its job is returned.
 
@@ -86,7 +107,7 @@ class GenerationDesk:
         self._planner.check_generation(plan)
         if (running := self._at_work(JobKind.GENERATE, plan)) is not None:
             return running
-        return self._jobs.start(JobKind.GENERATE, plan, title=f"Write {sum(plan.counts.values()):,} examples with {plan.model}")
+        return self._jobs.start(JobKind.GENERATE, plan, title=_title_of(plan))
 
     def start_brainstorm(self, plan: BrainstormPlan) -> Job:
         """Start a brainstorm.
@@ -106,7 +127,11 @@ class GenerationDesk:
     def run_generation(self, context: JobContext) -> dict[str, Any]:
         """Do a generation job's work; resumes where it left off."""
         plan = GenerationPlan.model_validate(context.plan)
-        return self._run(context, plan, lambda: self._planner.generation(plan), ExampleReader(self._triples, self._tasks, self._check))
+        many = sum(plan.counts.values()) >= CHECKED_ASIDE_FROM and plan.base_url != EMBEDDED_TEACHER
+        with ExitStack() as ending:
+            aside = ending.enter_context(self._side_checks()).start if many and self._side_checks else None
+            reader = ExampleReader(self._triples, self._tasks, self._check, aside)
+            return self._run(context, plan, lambda: self._planner.generation(plan), reader)
 
     def run_brainstorm(self, context: JobContext) -> dict[str, Any]:
         """Do a brainstorm job's work; resumes where it left off."""
@@ -168,10 +193,17 @@ class GenerationDesk:
 
     def _plan(self, context: JobContext, draw: Callable[[], Iterable[PlannedRequest]]) -> None:
         planned = {request.key: request for request in draw()}
-        new = self._ledger.plan(list(planned.values()), context.job.id)
+        busy = {job.id for kind in (JobKind.GENERATE, JobKind.BRAINSTORM) for job in self._jobs.find(kind) if job.state.active}
+        others = self._ledger.with_others(list(planned), busy - {context.job.id})
+        new = self._ledger.plan(list(planned.values()), context.job.id, busy=others)
         away = self._batches.away(list(planned)) if self._batches else {}
-        answered = len(planned) - new - sum(away.values())
-        context.emit("planned", requests=len(planned), new=new, answered=answered, away=away)
+        answered = len(planned) - new - sum(away.values()) - sum(others.values())
+        context.emit("planned", requests=len(planned), new=new, answered=answered, away=away, others=others)
+        if others and not new and not away:
+            raise NothingToDo(
+                f"{sum(others.values()):,} requests of this plan are being sent by {', '.join(others)}, and would be paid twice.",
+                hint=f"Wait for that job, or stop it and start this one again: python -m core jobs stop {next(iter(others))}",
+            )
         if away and not new:
             raise NothingToDo(
                 f"{sum(away.values()):,} requests of this plan are away in a batch of {', '.join(away)}, and would be paid twice.",
@@ -232,6 +264,11 @@ def _scaled(found: Estimate, factor: float) -> Estimate:
         basis=f"{found.basis} Scaled up from {ESTIMATE_DRAWS:,} drawn requests.",
         by_group={group: round(count * factor) for group, count in found.by_group.items()},
     )
+
+
+def _title_of(plan: GenerationPlan) -> str:
+    title = f"Write {sum(plan.counts.values()):,} examples with {plan.model}"
+    return f"{title}, to compare prompts" if plan.comparison else title
 
 
 def _replies_a_minute(times: tuple[str, ...]) -> float | None:

@@ -1,4 +1,4 @@
-"""Start, watch, stop and resume jobs: the one place that says what state a job is in."""
+"""Start, watch, pause, stop and resume jobs: the one place that says what state a job is in."""
 
 from __future__ import annotations
 
@@ -8,20 +8,20 @@ import threading
 import time
 import uuid
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
 from pydantic import BaseModel
 
 from core.domain.identity import plan_hash
-from core.domain.jobs import Failure, Job, JobKind, JobState
+from core.domain.jobs import EndRequest, Failure, Job, JobKind, JobState
 from core.errors import BadInput, NotFound
-from core.jobs.context import STOP_FILE
+from core.jobs.context import STOP_FILE, ask_to_end, end_request, read_request
 from core.jobs.events import Event, read_events
 from core.jobs.processes import is_alive, kill_group, mark_of
 from core.settings import PROJECT_FOLDER, Settings
-from core.storage.artifacts import read_json, write_json, write_text
+from core.storage.artifacts import read_json, write_json
 from core.storage.database import now, translated_errors
 from core.storage.jobs import JobStore, ProcessMark
 
@@ -85,12 +85,35 @@ class JobBoard:
         """Jobs at work now."""
         return [job for job in self.find() if job.state.active]
 
-    def stop(self, job_id: str, *, grace_seconds: float = 300.0) -> None:
-        """Ask the job to finish its step and save; end its process group if it has not done so after the grace."""
+    def pause(self, job_id: str, *, by: str = "") -> None:
+        """Ask the job to finish its step, save and end as paused: the replies under way are waited for, however long they take.
+
+        Raises:
+            BadInput: it is not at work, or ends already.
+        """
         job = self.get(job_id)
+        if job.state not in (JobState.QUEUED, JobState.RUNNING):
+            raise BadInput(f"Job {job_id} cannot be paused: it is {job.state.value}.", hint="Only a job at work can.")
+        ask_to_end(job.folder, EndRequest(JobState.PAUSED, by, now()))
+        self._store.set(job_id, state=JobState.PAUSING)
+
+    def stop(self, job_id: str, *, by: str = "", grace_seconds: float = 300.0) -> None:
+        """Ask the job to finish its step and save; end its process group if it has not done so after the grace.
+
+        A paused job is stopped at once.
+
+        Raises:
+            BadInput: it is neither at work nor paused.
+        """
+        job = self.get(job_id)
+        asked = EndRequest(JobState.STOPPED, by, now())
+        if job.state is JobState.PAUSED:
+            write_json(job.folder / "result.json", {"state": asked.state.value, "result": job.result, "ended_on": asdict(asked)})
+            self._store.set(job_id, state=asked.state)
+            return
         if not job.state.active:
             raise BadInput(f"Job {job_id} is not running: it is {job.state.value}.", hint="Resume it, or start a new one.")
-        write_text(job.folder / STOP_FILE, now())
+        ask_to_end(job.folder, asked)
         self._store.set(job_id, state=JobState.STOPPING)
         threading.Thread(target=self._kill_after, args=(job_id, grace_seconds), daemon=True).start()
 
@@ -100,7 +123,8 @@ class JobBoard:
         stored = self._store.get(job_id)
         just_queued = stored is not None and stored[1] is None and _age_seconds(stored[0]) < START_GRACE_SECONDS
         if stored is None or just_queued or job.state.active or job.state is JobState.DONE:
-            raise BadInput(f"Job {job_id} cannot be resumed: it is {job.state.value}.", hint="Only stopped, failed or lost jobs can.")
+            only = "Only paused, stopped, failed or lost jobs can."
+            raise BadInput(f"Job {job_id} cannot be resumed: it is {job.state.value}.", hint=only)
         limit = time.monotonic() + EXIT_SECONDS
         while is_alive(stored[1]) and time.monotonic() < limit:  # the result is written just before the process ends
             time.sleep(0.02)
@@ -160,18 +184,21 @@ class JobBoard:
         ending: dict[str, Any] | None = read_json(job.folder / "result.json")
         if ending is not None:
             failure = Failure(**ending["failure"]) if "failure" in ending else None
-            return replace(job, state=JobState(ending["state"]), failure=failure, result=ending.get("result", {}))
+            asked = read_request(ending["ended_on"]) if "ended_on" in ending else None
+            return replace(job, state=JobState(ending["state"]), failure=failure, ended_on=asked, result=ending.get("result", {}))
         if job.state is JobState.FAILED:  # not even the result could be written (disk full)
             return job
         if is_alive(mark):
-            stopping = (job.folder / STOP_FILE).exists()
-            return replace(job, state=JobState.STOPPING if stopping else _live_state(job))
+            asked = end_request(job.folder)
+            return replace(job, state=_live_state(job, asked), ended_on=asked)
         if mark is None and _age_seconds(job) < START_GRACE_SECONDS:
             return replace(job, state=JobState.QUEUED)
         return replace(job, state=JobState.LOST, failure=LOST)
 
 
-def _live_state(job: Job) -> JobState:
+def _live_state(job: Job, asked: EndRequest | None) -> JobState:
+    if asked is not None:
+        return JobState.PAUSING if asked.state is JobState.PAUSED else JobState.STOPPING
     return JobState.QUEUED if job.state is JobState.QUEUED else JobState.RUNNING
 
 

@@ -7,11 +7,12 @@ import time
 import traceback
 from collections.abc import Callable, Mapping
 from contextlib import suppress
+from dataclasses import asdict
 from typing import Any
 
 from core.domain.jobs import Failure, JobKind, JobState
 from core.errors import DiskFull, NotFound, StorageError, WorkbenchError
-from core.jobs.context import STOP_FILE, JobContext
+from core.jobs.context import STOP_FILE, JobContext, end_request
 from core.jobs.processes import mark_of
 from core.storage.artifacts import write_json
 from core.storage.database import from_os_error, now
@@ -53,7 +54,8 @@ def _do(context: JobContext, work: Work) -> tuple[JobState, dict[str, Any]]:
     except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001 - the boundary where every failure gets its name
         traceback.print_exc()  # to log.txt
         return JobState.FAILED, {"failure": _named(error)}
-    return (JobState.STOPPED if context.stop_requested() else JobState.DONE), {"result": result}
+    asked = end_request(context.folder)
+    return (JobState.DONE, {"result": result}) if asked is None else (asked.state, {"result": result, "ended_on": asdict(asked)})
 
 
 def _named(error: BaseException) -> dict[str, str]:

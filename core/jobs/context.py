@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import json
 import threading
 import time
+from collections.abc import Mapping
 from contextlib import suppress
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from core.domain.jobs import Job
+from core.domain.jobs import EndRequest, Job, JobState
 from core.errors import StorageError
 from core.jobs.events import EventWriter
+from core.storage.artifacts import write_json
 from core.storage.jobs import JobStore
 
 HEARTBEAT_SECONDS = 2.0
@@ -36,6 +40,7 @@ class JobContext:
     def __exit__(self, *_: object) -> None:
         self._closing.set()
         self._heart.join(timeout=HEARTBEAT_SECONDS * 2)
+        self._events.close()
 
     def emit(self, kind: str, **fields: Any) -> None:
         """Report something that happened."""
@@ -46,7 +51,7 @@ class JobContext:
         self.emit("progress", done=done, total=total, unit=unit, note=note)
 
     def stop_requested(self) -> bool:
-        """Whether someone asked to stop: finish the step, save, return."""
+        """Whether someone asked to stop or to pause: finish the step, save, return."""
         return (self.folder / STOP_FILE).exists()
 
     def _beat(self) -> None:
@@ -57,3 +62,23 @@ class JobContext:
                 with suppress(StorageError):  # nothing can be written: the next beat tries again
                     self._events.write("heartbeat_missed", error=str(error))
             self._closing.wait(HEARTBEAT_SECONDS)
+
+
+def ask_to_end(folder: Path, request: EndRequest) -> None:
+    """Leave word for a job's process; the last word counts."""
+    write_json(folder / STOP_FILE, asdict(request))
+
+
+def read_request(values: Mapping[str, str]) -> EndRequest:
+    """A request as files hold it."""
+    return EndRequest(JobState(values["state"]), values["by"], values["at"])
+
+
+def end_request(folder: Path) -> EndRequest | None:
+    """What the job was asked, if anything. A file that holds no such word was left by an earlier version: stop."""
+    try:
+        return read_request(json.loads((folder / STOP_FILE).read_text(encoding="utf-8")))
+    except FileNotFoundError:
+        return None
+    except (ValueError, TypeError, KeyError):
+        return EndRequest(JobState.STOPPED)

@@ -21,11 +21,13 @@ class EventWriter:
     """Appends events; one writer a file."""
 
     def __init__(self, path: Path) -> None:
-        self._path = path
         self._lock = threading.Lock()
         events, _ = read_events(path)
         self._seq = events[-1]["seq"] + 1 if events else 0
-        if path.exists() and not path.read_bytes().endswith(b"\n"):
+        torn = path.exists() and not path.read_bytes().endswith(b"\n")
+        with translated_errors():
+            self._file = path.open("ab", buffering=0)  # kept open, and written at once: hundreds of events come a second
+        if torn:
             self._append("\n")
 
     def write(self, kind: str, **fields: Any) -> Event:
@@ -36,9 +38,15 @@ class EventWriter:
             self._seq += 1
         return event
 
+    def close(self) -> None:
+        """Give the file back; what was written is there already."""
+        self._file.close()
+
     def _append(self, text: str) -> None:
-        with translated_errors(), self._path.open("a", encoding="utf-8") as file:
-            file.write(text)
+        data = text.encode()
+        with translated_errors():
+            while data:  # a file on a full disk may take the first half only
+                data = data[self._file.write(data) :]
 
 
 def read_events(path: Path, *, offset: int = 0) -> tuple[list[Event], int]:

@@ -18,10 +18,9 @@ from pydantic import SecretStr
 
 from core.domain.chat import ChatReply, ChatRequest
 from core.errors import EndpointError, EndpointRejected
-from core.llm.complaints import Complaints, body_text
+from core.llm.complaints import Complaints
 from core.llm.completions import read_completion
 from core.llm.dialect import Dialect
-from core.llm.endpoint import NO_KEY
 from core.llm.retry import Gate, RetryPolicy, Trouble, with_retries
 
 PATH = "/v1/chat/completions"
@@ -31,6 +30,8 @@ LABEL = "tercet_batch"  # in a batch's metadata: our own id of it
 PAGE = 100  # batches a listing brings at once
 CLOCK_SECONDS = 3600  # the provider's clock and ours may differ by so much
 FILE_SECONDS = 600.0  # an upload or a download may take
+NO_KEY = "no-key-set"  # local servers need none, the client library insists on one
+NEVER_ARRIVED = frozenset(("ConnectError", "ConnectTimeout", "PoolTimeout", "UnsupportedProtocol"))
 NO_BATCHES_STATUS = frozenset((404, 405, 501))
 CHUNK_BYTES = 1 << 20
 Found = TypeVar("Found")
@@ -257,18 +258,31 @@ class BatchClient:
             except openai.APIError as error:
                 raise self._named(error, about=about) from error
             except httpx2.HTTPError as error:  # a download that broke off
-                raise self._complaints.of(openai.APIConnectionError(request=error.request)) from error
+                raise self._trouble_of(openai.APIConnectionError(request=error.request)) from error
             except (ValueError, KeyError, TypeError) as error:
                 raise self._complaints.not_the_protocol("") from error
 
         return await with_retries(one, self._policy, self._gate)
 
+    def _trouble_of(self, error: openai.APIError) -> Trouble:
+        """What an exception of the client library means."""
+        if isinstance(error, openai.APIConnectionError):
+            arrived = type(error.__cause__).__name__ not in NEVER_ARRIVED
+            return self._complaints.of_silence(error, late=isinstance(error, openai.APITimeoutError), arrived=arrived)
+        if isinstance(error, openai.APIStatusError):
+            return self._complaints.of_answer(error.status_code, error.response.text, error.response.headers.get("retry-after"))
+        return self._complaints.not_the_protocol("")
+
     def _named(self, error: openai.APIError, *, about: str, submitting: bool = False) -> Exception:
         """What went wrong; `about` is the id of the thing that was asked for, empty where the endpoint itself was."""
         if not isinstance(error, openai.APIStatusError) or error.status_code not in NO_BATCHES_STATUS:
-            return self._complaints.of(error)
+            return self._trouble_of(error)
         # The words of the provider, not of something between us that lost its way: the id, or at least the protocol's kind of error.
-        if error.status_code == 404 and about and (about in body_text(error) or (isinstance(error.body, dict) and not submitting)):
+        if (
+            error.status_code == 404
+            and about
+            and (about in str(error.body or error.message) or (isinstance(error.body, dict) and not submitting))
+        ):
             return Gone(about)
         return Trouble(no_batches(self.base_url, error.status_code), passing=False)
 

@@ -5,12 +5,9 @@ from __future__ import annotations
 import json
 from typing import Any
 
-import openai
-
 from core.errors import EndpointError, EndpointRejected, EndpointUnreachable, NotTheProtocol, RateLimited
 from core.llm.retry import OVERLOAD_STATUS, PASSING_STATUS, Trouble, seconds_asked
 
-NEVER_ARRIVED = frozenset(("ConnectError", "ConnectTimeout", "PoolTimeout", "UnsupportedProtocol"))
 ANSWER_LOST_STATUS = frozenset((408, 502, 504))  # somebody between us gave up waiting: the model may have answered
 SHOWN_CHARACTERS = 300
 
@@ -24,17 +21,18 @@ class Complaints:
         self._key_name = key_name  # empty where no key was given
         self._key = key
 
-    def of(self, error: openai.APIError) -> Trouble:
-        """What an exception of the client library means."""
-        if isinstance(error, openai.APITimeoutError):
-            billed = _cause_name(error) not in NEVER_ARRIVED
-            return Trouble(self._unreachable("did not answer in time"), passing=True, at_most=2, overload=billed, maybe_billed=billed)
-        if isinstance(error, openai.APIConnectionError):
-            what = self._unreachable(f"cannot be reached ({self._without_key(_root_cause(error))})")
-            return Trouble(what, passing=True, at_most=3, maybe_billed=_cause_name(error) not in NEVER_ARRIVED)
-        if not isinstance(error, openai.APIStatusError):
-            return self.not_the_protocol("")
-        return self.of_status(error.status_code, body_text(error), error.response.headers.get("retry-after"))
+    def of_silence(self, error: BaseException, *, late: bool, arrived: bool) -> Trouble:
+        """No answer came. `late`: time ran out; `arrived`: the endpoint may have worked on the request."""
+        if late:
+            return Trouble(self._unreachable("did not answer in time"), passing=True, at_most=2, overload=arrived, maybe_billed=arrived)
+        what = self._unreachable(f"cannot be reached ({self._without_key(_root_cause(error))})")
+        return Trouble(what, passing=True, at_most=3, maybe_billed=arrived)
+
+    def of_answer(self, status: int, body: str, retry_after: str | None = None) -> Trouble:
+        """What an HTTP status with a body means; the body is kept with the error."""
+        told = self.of_status(status, said_in(body), retry_after)
+        told.error.body = self._without_key(body)
+        return told
 
     def of_status(self, status: int, text: str, retry_after: str | None = None) -> Trouble:
         """What an HTTP status with the server's words means."""
@@ -68,7 +66,7 @@ class Complaints:
 
     def _without_key(self, text: str) -> str:
         """Some servers repeat the key they refuse."""
-        return text.replace(self._key, "(the key)")
+        return text.replace(self._key, "(the key)") if self._key else text
 
     def _unreachable(self, what: str) -> EndpointUnreachable:
         return EndpointUnreachable(
@@ -91,14 +89,14 @@ class Complaints:
         return EndpointRejected(f"{self._base_url} refused the request ({status}): {said}", hint="Repeating it will not help; change it.")
 
 
-def body_text(error: openai.APIStatusError) -> str:
-    """What the server said."""
-    body = error.body
-    if isinstance(body, dict):
-        said = str(body.get("message") or body)
-        names = [name for name in (body.get("code"), body.get("type")) if isinstance(name, str) and name not in said]
-        return f"{said} ({', '.join(dict.fromkeys(names))})" if names else said
-    return str(body or error.message)
+def said_in(body: str) -> str:
+    """The server's words in the body of a refusal, with the protocol's names for it; the body itself where it is not the protocol's."""
+    error = _error_in(body)
+    if error is None:
+        return body
+    said = str(error.get("message") or error)
+    names = [name for name in (error.get("code"), error.get("type")) if isinstance(name, str) and name not in said]
+    return f"{said} ({', '.join(dict.fromkeys(names))})" if names else said
 
 
 def _error_in(body: str) -> dict[str, Any] | None:
@@ -108,10 +106,6 @@ def _error_in(body: str) -> dict[str, Any] | None:
         return None
     error = value.get("error") if isinstance(value, dict) else None
     return error if isinstance(error, dict) else None
-
-
-def _cause_name(error: BaseException) -> str:
-    return type(error.__cause__).__name__
 
 
 def _root_cause(error: BaseException) -> str:

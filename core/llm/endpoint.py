@@ -5,28 +5,22 @@ from __future__ import annotations
 import asyncio
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from itertools import cycle
-from math import ceil
 from typing import Any
 
-import httpx2
-import openai
-from openai import AsyncOpenAI, DefaultAsyncHttpxClient
 from pydantic import SecretStr
 
 from core.domain.chat import ChatReply, ChatRequest, Toll
-from core.llm.complaints import Complaints, body_text
+from core.llm.complaints import Complaints, said_in
 from core.llm.completions import read_completion
 from core.llm.dialect import Dialect
 from core.llm.pace import Pace, RateLimits
 from core.llm.retry import LONGEST_WAIT_SECONDS, Gate, RetryPolicy, Trouble, with_retries
 from core.llm.throttle import Throttle
+from core.llm.wire import Answer, Wire, WireError, may_have_arrived
 
-NO_KEY = "no-key-set"  # local servers need none, the client library insists on one
 KEPT_HEADERS = ("x-request-id", "x-ratelimit-remaining-requests", "x-ratelimit-remaining-tokens", "openai-processing-ms")
-CONNECTIONS_A_POOL, MOST_POOLS = 12, 32
 CHARACTERS_A_TOKEN = 4.0  # of English; only to keep the pace until the reply tells
 
 
@@ -77,22 +71,9 @@ class EndpointModel:
         self._first = asyncio.Lock()
         self._first_is_over = habits.dialect is not None
         self._usual_reply_tokens: float | None = None
-        secret = key.get_secret_value() if key else NO_KEY
-        self._complaints = Complaints(base_url, model, key_name=key_name if key else "", key=secret)
-        # Retries are ours (core.llm.retry): the library's own would hide attempts that may be billed.
-        # Several pools of connections: a pool looks at each of its connections for each request, a third of the time a request takes.
-        certificates = httpx2.create_ssl_context()
-        self._clients = [
-            AsyncOpenAI(
-                api_key=secret,
-                base_url=base_url,
-                max_retries=0,
-                timeout=timeout_seconds,
-                http_client=DefaultAsyncHttpxClient(verify=certificates),
-            )
-            for _ in range(min(MOST_POOLS, ceil(habits.in_flight / CONNECTIONS_A_POOL)))
-        ]
-        self._next_client = cycle(self._clients)
+        secret = key.get_secret_value() if key else None
+        self._complaints = Complaints(base_url, model, key_name=key_name if key else "", key=secret or "")
+        self._wire = Wire(base_url, secret, timeout_seconds=timeout_seconds, connections=habits.in_flight + 1)
 
     async def reply(self, request: ChatRequest) -> ChatReply:
         """Answer one request; the raw body is kept whole.
@@ -133,21 +114,22 @@ class EndpointModel:
         """
 
         async def attempt() -> list[str]:
-            raw = ""
             try:
-                raw = (await self._clients[0].models.with_raw_response.list()).text
-                return sorted(str(entry["id"]) for entry in json.loads(raw)["data"])
-            except openai.APIError as error:
-                raise self._complaints.of(error) from error
+                answer = await self._wire.get("/models")
+            except WireError as error:
+                raise self._silence(error) from error
+            if answer.status >= 400:
+                raise self._refusal(answer)
+            try:
+                return sorted(str(entry["id"]) for entry in json.loads(answer.text)["data"])
             except (ValueError, KeyError, TypeError) as error:
-                raise self._complaints.not_the_protocol(raw) from error
+                raise self._complaints.not_the_protocol(answer.text) from error
 
         return await with_retries(attempt, RetryPolicy(attempts=1, attempts_when_limited=1), self._gate)
 
     async def close(self) -> None:
         """Give the connections back."""
-        for client in self._clients:
-            await client.close()
+        await self._wire.close()
 
     async def _in_turn(self, request: ChatRequest, toll: Toll) -> ChatReply:
         """One attempt, and one more for each simplification of the dialect it needs."""
@@ -163,7 +145,7 @@ class EndpointModel:
                     used = simpler
                     continue
                 self._throttle.worked()
-                self._keep(used)
+                await self._keep(used)
                 return reply
 
     async def _once(self, body: dict[str, Any], tokens: int, toll: Toll) -> ChatReply:
@@ -172,21 +154,28 @@ class EndpointModel:
         await toll.before()
         sent_at = time.monotonic()
         try:
-            content = json.dumps(body, ensure_ascii=False).encode("utf-8", "replace")
-            # Past the library's typed methods: they look at every field of every request, a quarter of the time a request takes us.
-            answer = await next(self._next_client).post("/chat/completions", cast_to=httpx2.Response, content=content)
-            self._look_at_limits(answer.headers)
+            answer = await self._wire.post("/chat/completions", body)
+        except WireError as error:
+            raise await self._noted(self._silence(error), toll, sent_at) from error
+        self._look_at_limits(answer.headers)
+        if answer.status >= 400:
+            trouble = await self._noted(self._refusal(answer), toll, sent_at)
+            # 400 and 422 speak of the request; llama-cpp-python says 500 where it does not know a response format
+            if answer.status in (400, 422) or (answer.status == 500 and "response_format" in answer.text):
+                raise _Refused(said_in(answer.text), trouble)
+            raise trouble
+        try:
             reply = self._read(answer.text, answer.headers, time.monotonic() - sent_at)
         except Trouble as trouble:  # an answer that is no reply
             raise await self._noted(trouble, toll, sent_at) from None
-        except (openai.BadRequestError, openai.UnprocessableEntityError) as error:
-            raise _Refused(body_text(error), await self._noted(self._complaints.of(error), toll, sent_at)) from error
-        except openai.APIError as error:
-            if isinstance(error, openai.APIStatusError):
-                self._look_at_limits(error.response.headers)
-            raise await self._noted(self._complaints.of(error), toll, sent_at) from error
         self._correct_pace(tokens, reply)
         return reply
+
+    def _silence(self, error: BaseException) -> Trouble:
+        return self._complaints.of_silence(error, late=isinstance(error, TimeoutError), arrived=may_have_arrived(error))
+
+    def _refusal(self, answer: Answer) -> Trouble:
+        return self._complaints.of_answer(answer.status, answer.text, answer.headers.get("retry-after"))
 
     async def _noted(self, trouble: Trouble, toll: Toll, sent_at: float) -> Trouble:
         if trouble.overload:
@@ -194,7 +183,7 @@ class EndpointModel:
         await toll.failed(maybe_billed=trouble.maybe_billed)
         return trouble
 
-    def _look_at_limits(self, headers: httpx2.Headers) -> None:
+    def _look_at_limits(self, headers: Mapping[str, str]) -> None:
         seconds = self.pace.learn(headers)
         if 0 < seconds <= LONGEST_WAIT_SECONDS:
             self._gate.close_for(seconds)
@@ -209,15 +198,15 @@ class EndpointModel:
             usual = self._usual_reply_tokens
             self._usual_reply_tokens = reply.completion_tokens if usual is None else 0.9 * usual + 0.1 * reply.completion_tokens
 
-    def _keep(self, used: Dialect) -> None:
+    async def _keep(self, used: Dialect) -> None:
         """A dialect is kept when a request in it was answered, not when another was refused."""
         self.dialect = self.dialect.narrowed(used)  # requests in flight together may have learned different things
         if self.dialect != self._known:
             self._known = self.dialect
             if self._learned:
-                self._learned(self.dialect)
+                await asyncio.to_thread(self._learned, self.dialect)  # it writes to a disk
 
-    def _read(self, raw: str, headers: httpx2.Headers, seconds: float) -> ChatReply:
+    def _read(self, raw: str, headers: Mapping[str, str], seconds: float) -> ChatReply:
         kept = {name: headers[name] for name in KEPT_HEADERS if name in headers}
         try:
             body = json.loads(raw)

@@ -5,8 +5,6 @@ from __future__ import annotations
 import csv
 import io
 import json
-import zipfile
-import zlib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -15,12 +13,12 @@ from core.domain.identity import has_half_character
 from core.domain.ranking import Document, document_of
 from core.errors import BadInput, BadRows
 from core.retrieval.passages import cut_into_passages
+from core.storage.archives import Archive
 
 TEXT_COLUMNS = ("text", "document", "passage", "content", "body", "contents")
 TITLE_COLUMNS = ("title", "heading", "name")
 ID_COLUMNS = ("_id", "id", "docid", "doc_id")
 FORMATS = {"txt": "Plain text", "csv": "CSV", "tsv": "TSV", "jsonl": "JSON lines", "zip": "BEIR folder as zip"}
-MOST_UNPACKED_BYTES = 2 << 30
 MOST_CHARACTERS = 100_000  # of one document
 
 Row = tuple[int, Any]
@@ -93,17 +91,12 @@ def _decoded(data: bytes) -> str:
 
 
 def _corpus_file(data: bytes) -> bytes:
-    """`corpus.jsonl` out of a zipped BEIR folder; read in memory, so no path of the archive is ever written to."""
-    try:
-        with zipfile.ZipFile(io.BytesIO(data)) as archive:
-            names = sorted((n for n in archive.namelist() if n.rpartition("/")[2] == "corpus.jsonl"), key=len)
-            if not names:
-                raise BadInput("The zip holds no corpus.jsonl.", hint="A BEIR folder has corpus.jsonl, queries.jsonl and qrels/.")
-            if archive.getinfo(names[0]).file_size > MOST_UNPACKED_BYTES:
-                raise BadInput("corpus.jsonl is larger than 2 GiB.", hint="Cut the corpus into parts.")
-            return archive.read(names[0])
-    except (zipfile.BadZipFile, zlib.error, RuntimeError, NotImplementedError, EOFError) as error:
-        raise BadInput(f"The zip cannot be read: {error}.", hint="Pack it again without a password.") from error
+    """`corpus.jsonl` out of a zipped BEIR folder."""
+    archive = Archive(data)
+    names = sorted((n for n in archive.names if n.rpartition("/")[2] == "corpus.jsonl"), key=len)
+    if not names:
+        raise BadInput("The zip holds no corpus.jsonl.", hint="A BEIR folder has corpus.jsonl, queries.jsonl and qrels/.")
+    return archive.read(names[:1])[names[0]]
 
 
 def _table_rows(text: str, separator: str) -> Iterator[Row | BadRow]:

@@ -10,7 +10,7 @@ from typing import Any
 
 from core.domain.dataset import DatasetVersion, Example, Split
 from core.domain.identity import normalise
-from core.domain.jobs import Job, JobKind, JobState
+from core.domain.jobs import Job, JobKind
 from core.domain.plans import IndexPlan
 from core.domain.ranking import Ranking, document_of
 from core.errors import NotFound
@@ -207,7 +207,7 @@ class SearchDesk:
 
     def _last_failure(self, corpus_id: str, system: str) -> Job | None:
         last = next(iter(self._jobs_of(corpus_id, system)), None)
-        return last if last and last.state in (JobState.FAILED, JobState.LOST, JobState.STOPPED) else None
+        return last if last and last.state.resumable else None
 
     def _job_or_none(self, job_id: str | None) -> Job | None:
         return self._or_none(lambda: self._jobs.get(job_id)) if job_id else None

@@ -4,21 +4,23 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
-from core.domain.filters import ReviewQueue, TripleFilter
-from core.domain.review import Action, Decision, TripleRecord
+from core.domain.filters import ReviewQueue, TripleFilter, TripleOrder
+from core.domain.review import TEXT_ACTIONS, VERDICTS, Action, Decision, Step, TripleRecord
 from core.domain.triple import Flag, Texts, Triple, Verdict
 from core.errors import BadInput, NothingToDo
-from core.review.editing import checked_texts, swapped
-from core.storage.decisions import DecisionStore, Step
+from core.review.editing import checked_texts, promoted, swapped
+from core.review.ordering import OrderLearner, Suggestion
+from core.review.people import ReviewTeam
+from core.storage.decisions import DecisionStore
 from core.storage.triples import TripleStore
 
 UNDOABLE_STEPS = 50
 TEMPO_WINDOW = timedelta(hours=1)
 TEMPO_LEAST = 3  # verdicts below which a speed says nothing
-BULK_ACTIONS = {Action.ACCEPT: Verdict.ACCEPTED, Action.REJECT: Verdict.REJECTED}
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +28,8 @@ class Progress:
     """Where the work stands; `hours_left` is None until three verdicts in the last hour give a speed."""
 
     mine: int
-    decided: int
+    decided: int  # disputed ones left out
+    disputed: int
     total: int
     waiting: int  # of the reviewer's queue
     per_hour: float | None
@@ -61,11 +64,14 @@ class ReviewDesk:
         decisions: DecisionStore,
         check: Callable[[Triple], Sequence[Flag]],
         *,
+        team: ReviewTeam,
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         self._triples = triples
         self._decisions = decisions
         self._check = check
+        self.team = team
+        self.learner = OrderLearner(triples)
         self._clock = clock
 
     def card(self, triple_id: str) -> TripleRecord:
@@ -76,37 +82,82 @@ class ReviewDesk:
         """
         return self._triples.get(triple_id)
 
+    def cards(self, triple_ids: Sequence[str]) -> list[TripleRecord]:
+        """Those of these triples that exist, in the order given."""
+        return self._triples.get_many(dict.fromkeys(triple_ids))
+
     def next_card(self, queue: ReviewQueue, after: str | None = None) -> TripleRecord | None:
-        """The first card of the queue, or the one after a triple (also a decided one); from the end on to the start."""
-        return self._step(queue, after, backwards=False)
+        """The first free card of the queue, or the one after a triple (also a decided one); from the end on to the start.
+
+        The queue's window holds it from now on, and gives back what it held before.
+        """
+        return self._take(queue, after, backwards=False)
 
     def previous_card(self, queue: ReviewQueue, before: str) -> TripleRecord | None:
-        """The card before a triple; from the start back to the end."""
-        return self._step(queue, before, backwards=True)
+        """The free card before a triple; from the start back to the end. Held like the next one."""
+        return self._take(queue, before, backwards=True)
+
+    def peek(self, queue: ReviewQueue, after: str) -> TripleRecord | None:
+        """The card `next_card` would give now, held by nobody: to prepare what takes time."""
+        return self._step(queue, after, backwards=False)
+
+    def take_card(self, triple_id: str, queue: ReviewQueue) -> tuple[TripleRecord, list[str]]:
+        """A card by its id, for a link or a reload, with the names of others who have it on the desk where it could not be held.
+
+        Raises:
+            NotFound: no triple has this id.
+        """
+        with self.team.taking():
+            record = self._triples.get(triple_id)
+            held = self.team.hold(record, self.team.seat(queue))
+        return record, [] if held else self.team.others_at(record, queue)
+
+    def _take(self, queue: ReviewQueue, at: str | None, *, backwards: bool) -> TripleRecord | None:
+        with self.team.taking() if queue.holder else nullcontext():
+            record = self._step(queue, at, backwards=backwards)
+            if queue.holder and record:
+                self.team.hold(record, self.team.seat(queue))
+            elif queue.holder:
+                self.team.release(queue.holder)
+        return record
 
     def _step(self, queue: ReviewQueue, at: str | None, *, backwards: bool) -> TripleRecord | None:
-        if at and (found := self._triples.neighbour(queue.pending, queue.order, at, backwards=backwards, seed=queue.seed)):
+        free = self._free(queue)
+        learnt = queue.order is TripleOrder.SUSPICIOUS and not queue.disputed
+        if learnt and (found := self.learner.next_in(queue.reviewer, free, at, backwards=backwards)):
             return found
-        last = max(0, self.waiting(queue) - 1) if backwards else 0
-        first = self._triples.find(queue.pending, queue.order, 1, last, seed=queue.seed)
+        if at and (found := self._triples.neighbour(free, queue.order, at, backwards=backwards, seed=queue.seed)):
+            return found
+        last = max(0, self._triples.count(free) - 1) if backwards else 0
+        first = self._triples.find(free, queue.order, 1, last, seed=queue.seed)
         return first[0] if first else None
 
+    def _free(self, queue: ReviewQueue) -> TripleFilter:
+        return replace(queue.pending, open_to=self.team.seat(queue) if queue.reviewer else None)
+
     def waiting(self, queue: ReviewQueue) -> int:
-        """How many cards the queue holds."""
-        return self._triples.count(queue.pending)
+        """How many cards the queue holds that nobody else has on the desk."""
+        return self._triples.count(self._free(queue))
 
     def skipped(self, queue: ReviewQueue) -> int:
         """How many cards the reviewer skipped and nobody decided since."""
-        return self._triples.count(replace(queue.pending, not_skipped_by=None)) - self.waiting(queue)
+        return self._triples.count(replace(self._free(queue), not_skipped_by=None)) - self.waiting(queue)
 
     def counts_by(self, column: str, wanted: TripleFilter) -> dict[str, int]:
         """How many triples pass for each value of a column: what the filters of the page offer."""
         return self._triples.counts_by(column, wanted)
 
     def decide(
-        self, triple_id: str, action: Action, reviewer: str, *, reason: str = "", texts: Texts | None = None, while_pending: bool = False
+        self,
+        triple_id: str,
+        action: Action,
+        reviewer: str,
+        *,
+        reason: str = "",
+        texts: Texts | None = None,
+        seen: TripleRecord | None = None,
     ) -> Decision:
-        """Write one decision.
+        """Write one decision. A verdict on a waiting triple that several read is one reading; on a disputed one it is the adjudication.
 
         Args:
             triple_id: what it is about.
@@ -114,10 +165,10 @@ class ReviewDesk:
             reviewer: who signs it.
             reason: needed to reject; a RejectReason's value or own words.
             texts: needed to edit.
-            while_pending: refuse where somebody decided in the meantime.
+            seen: the card as it was on screen: refused where somebody changed its verdict or its texts since.
 
         Raises:
-            BadInput: a reason, a reviewer or a text is missing, or an edit changes nothing.
+            BadInput: a reason, a reviewer or a text is missing, an edit changes nothing, or what was seen holds no longer.
             NotFound: no triple has this id.
         """
         if action is Action.UNDO:
@@ -125,34 +176,47 @@ class ReviewDesk:
         record = self._triples.get(triple_id)
         if action is Action.REJECT and not reason.strip():
             raise BadInput("A rejection needs a reason.", hint="Press one of the keys 1 to 7.")
-        if action is Action.EDIT:
-            texts = checked_texts(texts, record)
-        elif action is Action.SWAP:
-            texts = swapped(record.texts)
-        else:
-            texts = None
-        entry = Decision(triple_id, _signed(reviewer), action, reason.strip(), texts)
-        written = self._decisions.append([entry], while_pending=while_pending)[0]
-        if texts:
+        verdict = record.standing.verdict
+        entry = Decision(
+            triple_id,
+            _signed(reviewer),
+            action,
+            reason.strip(),
+            _new_texts(action, texts, seen or record),
+            readers=self.team.rules().readers_of(triple_id) if action in VERDICTS and verdict is Verdict.PENDING else 1,
+            adjudicates=action in VERDICTS and verdict is Verdict.DISPUTED,
+            shown=tuple(flag.message for flag in seen.flags) if seen else (),
+        )
+        written = self._decisions.append([entry], seen=seen.standing if seen else None)[0]
+        if entry.texts:
             self._check_again([triple_id])
+        if action in VERDICTS:
+            self.learner.note(entry.reviewer)
         return written
 
     def bulk(self, triple_ids: Sequence[str], action: Action, reviewer: str, *, reason: str = "", only_pending: bool = False) -> BulkReport:
         """Accept or reject many at once; those with that verdict already are left alone. Undone as one step.
 
-        With `only_pending`, what somebody decided in the meantime stays decided.
+        With `only_pending`, what somebody decided in the meantime stays decided, and what several must read stays for them to read.
         """
-        if action not in BULK_ACTIONS:
+        if action not in VERDICTS:
             raise BadInput(f"{action.value.capitalize()} is not a bulk action.", hint="Accept or reject.")
         if action is Action.REJECT and not reason.strip():
             raise BadInput("A rejection needs a reason.", hint="Choose one beside the button.")
         records = self._triples.get_many(dict.fromkeys(triple_ids))
         if only_pending:
-            records = [record for record in records if record.standing.verdict is Verdict.PENDING]
-        changed = tuple(record.id for record in records if record.standing.verdict is not BULK_ACTIONS[action])
+            alone = self._read_by_one([record.id for record in records])
+            records = [record for record in records if record.standing.verdict is Verdict.PENDING and record.id in alone]
+        changed = [record for record in records if record.standing.verdict is not VERDICTS[action]]
         batch_id = uuid.uuid4().hex if changed else None
-        self._decisions.append([Decision(i, _signed(reviewer), action, reason.strip(), batch_id=batch_id) for i in changed])
-        return BulkReport(changed, len(records) - len(changed), batch_id)
+        one = Decision("", _signed(reviewer), action, reason.strip(), batch_id=batch_id)
+        self._decisions.append([replace(one, triple_id=r.id, adjudicates=r.standing.verdict is Verdict.DISPUTED) for r in changed])
+        self.learner.note(one.reviewer, len(changed))
+        return BulkReport(tuple(record.id for record in changed), len(records) - len(changed), batch_id)
+
+    def _read_by_one(self, triple_ids: Sequence[str]) -> list[str]:
+        rules = self.team.rules()
+        return [i for i in triple_ids if rules.readers_of(i) == 1]
 
     def undo(self, reviewer: str) -> list[TripleRecord]:
         """Take back the reviewer's newest step that still holds, a bulk action as one. Returns the triples it was about.
@@ -178,6 +242,7 @@ class ReviewDesk:
         self._decisions.append([Decision(e.triple_id, reviewer, Action.UNDO, undoes=e.id, batch_id=batch_id) for e in mine])
         ids = [entry.triple_id for entry in mine]
         self._check_again([entry.triple_id for entry in mine if entry.texts])
+        self.learner.note(reviewer, len(mine))
         return self._triples.get_many(ids)
 
     def _refuse_if_rewritten(self, entry: Decision) -> None:
@@ -199,6 +264,10 @@ class ReviewDesk:
         """All decisions on a triple, oldest first, undone ones and undos included."""
         return self._decisions.of_triple(triple_id)
 
+    def suggestion(self, record: TripleRecord, reviewer: str) -> Suggestion | None:
+        """That this reviewer would probably reject a triple, and why, by their own verdicts; None where nothing speaks for it yet."""
+        return self.learner.suggestion(record, reviewer)
+
     def alike(self, record: TripleRecord, *, preview: int = 5) -> Alike | None:
         """Pending triples that share the heaviest flag, the task and the prompt version; None where there are none."""
         if not record.flags:
@@ -208,7 +277,7 @@ class ReviewDesk:
         wanted = TripleFilter(
             flag_code=flag.code, task_id=triple.task_id, prompt_version_id=triple.prompt_version_id, verdict=Verdict.PENDING
         )
-        ids = tuple(i for i in self._triples.ids(wanted) if i != record.id)
+        ids = tuple(i for i in self._read_by_one(self._triples.ids(wanted)) if i != record.id)
         return Alike(flag, wanted, ids, tuple(self._triples.get_many(ids[:preview]))) if ids else None
 
     def progress(self, queue: ReviewQueue) -> Progress:
@@ -217,16 +286,25 @@ class ReviewDesk:
         since = (moment - TEMPO_WINDOW).isoformat(timespec="milliseconds")
         mine, lately, first = self._decisions.tempo(queue.reviewer, since)
         waiting, total = self.waiting(queue), self._triples.count()
+        pending, disputed = (self._triples.count(TripleFilter(verdict=v)) for v in (Verdict.PENDING, Verdict.DISPUTED))
         per_hour = None
         if lately >= TEMPO_LEAST:
             hours = (moment - datetime.fromisoformat(first)).total_seconds() / 3600
             per_hour = lately / hours if hours > 0 else None
-        decided = total - self._triples.count(TripleFilter(verdict=Verdict.PENDING))
-        return Progress(mine, decided, total, waiting, per_hour, waiting / per_hour if per_hour else None)
+        return Progress(mine, total - pending - disputed, disputed, total, waiting, per_hour, waiting / per_hour if per_hour else None)
 
     def _check_again(self, triple_ids: Sequence[str]) -> None:
         records = self._triples.get_many(triple_ids)
         self._triples.set_flags({r.id: self._check(r.triple.with_texts(r.texts)) for r in records})
+
+
+def _new_texts(action: Action, given: Texts | None, record: TripleRecord) -> Texts | None:
+    """The texts after an action; None where it changes none."""
+    if action not in TEXT_ACTIONS:
+        return None
+    if action is Action.EDIT:
+        return checked_texts(given, record)
+    return swapped(record.texts) if action is Action.SWAP else promoted(record.texts)
 
 
 def _signed(reviewer: str) -> str:

@@ -29,6 +29,17 @@ def checked_texts(texts: Texts | None, record: TripleRecord) -> Texts:
     return given
 
 
+def promoted(texts: Texts) -> Texts:
+    """The negative answers after all: it becomes the positive, and no negative is left.
+
+    Raises:
+        BadInput: there is no negative.
+    """
+    if texts.negative is None:
+        raise BadInput("This triple has no negative to promote.", hint="Edit the positive instead.")
+    return Texts(texts.query, texts.negative, None)
+
+
 def swapped(texts: Texts) -> Texts:
     """Positive and negative change places.
 

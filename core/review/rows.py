@@ -1,9 +1,8 @@
-"""Read the rows of an imported file: the good ones become triples, the others keep their line and reason."""
+"""One row of an imported file becomes a triple, or a reason why it cannot."""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,60 +18,28 @@ LONGEST_TEXT = 100_000  # characters
 class BadRow:
     """A row that cannot be used."""
 
-    line: int  # from 1
+    line: int  # from 1; of a Parquet or Arrow file the number of the row
     reason: str
+    part: str = ""  # file of a folder or zip
 
 
 class UnusableRowError(ValueError):
     """A row's reason, on its way to BadRow."""
 
 
-def read_rows(data: bytes, *, source: str, fallbacks: Fallbacks) -> tuple[list[Triple], list[BadRow]]:
-    """Triples and bad rows of a JSONL file (UTF-8, with or without a byte order mark); blank lines are passed over."""
-    good: list[Triple] = []
-    bad: list[BadRow] = []
-    for number, line in _lines(data):
-        try:
-            good.append(triple_of(_object(line), source, fallbacks))
-        except UnusableRowError as error:
-            bad.append(BadRow(number, str(error)))
-    return good, bad
-
-
-def _lines(data: bytes) -> Iterator[tuple[int, bytes]]:
-    for number, line in enumerate(data.removeprefix(b"\xef\xbb\xbf").split(b"\n"), 1):
-        if line.strip():
-            yield number, line.strip()
-
-
-def _object(line: bytes) -> dict[str, Any]:
-    try:
-        row = json.loads(line.decode("utf-8"))
-    except UnicodeDecodeError as error:
-        raise UnusableRowError(f"is not UTF-8 (byte {error.start + 1})") from error
-    except json.JSONDecodeError as error:
-        raise UnusableRowError(f"is not JSON: {error.msg} at character {error.pos + 1}") from error
-    except RecursionError as error:
-        raise UnusableRowError("is nested too deeply") from error
-    if not isinstance(row, dict):
-        raise UnusableRowError("is not a JSON object with named values")
-    return row
-
-
-def triple_of(row: dict[str, Any], source: str, fallbacks: Fallbacks) -> Triple:
-    """The triple of one row.
+def triple_of(row: dict[str, Any], source: str, fallbacks: Fallbacks, *, bare: bool = False) -> Triple:
+    """The triple of one row; a `bare` one, of a form without group and task, takes both from the fallbacks.
 
     Raises:
         UnusableRowError: with the reason.
     """
-    paired = "anchor" in row and "query" not in row  # the form sentence-transformers uses
-    group = _group(row, fallbacks.group if paired else None)
+    group = _group(row, fallbacks.group if bare else None)
     fixed = GROUPS[group].fixed_task
-    task = _text(row, "task", absent=fixed or (fallbacks.task if paired else None))
-    texts = Texts(_text(row, "anchor" if paired else "query"), _text(row, "positive"), _optional(row, "negative"))
+    task = _text(row, "task", absent=fixed or (fallbacks.task if bare else None))
+    texts = Texts(_text(row, "query"), _text(row, "positive"), _optional(row, "negative"))
     if texts.negative is not None and normalise(texts.negative) == normalise(texts.positive):
         raise UnusableRowError("positive and negative are the same text")
-    target = _optional(row, "target_language", blank=True)
+    target = _optional(row, "target_language", blank=True) or (fallbacks.target_language if group is TaskGroup.BITEXT else None)
     if group is TaskGroup.BITEXT and target is None:
         raise UnusableRowError("target_language is missing, which bitext needs")
     return Triple(

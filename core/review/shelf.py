@@ -17,17 +17,26 @@ from core.domain.task import EmbeddingTask, TaskState
 from core.domain.triple import Flag, Triple, Verdict
 from core.errors import BadInput, BadRows, NotFound, NothingToDo
 from core.jobs.board import JobBoard
-from core.review.exporting import row_of_example, row_of_record, write_rows
+from core.retrieval.words import search_words
+from core.review.clusters import Cluster, Pair, open_clusters
+from core.review.diversity import AcceptedTriple, DiversityWindow, diversity, sampled, windows_of, word_similarity
+from core.review.exporting import Exported, row_of_example, row_of_record, write_rows
 from core.review.freezing import Overlap, VersionDiff, compare, content_hash, counts_of, find_overlap, to_examples
-from core.review.rows import BadRow, read_rows
+from core.review.importing import parts_at, parts_of, read_parts
+from core.review.rows import BadRow
 from core.storage.database import now, translated_errors
 from core.storage.decisions import DecisionStore
+from core.storage.preferences import PreferenceStore
 from core.storage.triples import TripleStore
 from core.storage.versions import VersionStore
 
 NO_FALLBACKS = Fallbacks()
 STARTER = "starter"
 LONGEST_NAME = 80
+WEIGHTS = "sampling_weights"  # name of the preference
+MOST_WEIGHT = 100.0
+WORDS_ASKED = 5
+CANDIDATES = 60  # triples whose words are compared in full
 
 
 class TaskKeeper(Protocol):
@@ -46,6 +55,8 @@ class ImportReport:
     duplicates: list[str]
     bad: list[BadRow]
     accepted: int = 0
+    without_negative: int = 0  # new ones
+    unused_negatives: int = 0  # that stood beside a positive which has one already
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +77,7 @@ class Stores:
     decisions: DecisionStore
     versions: VersionStore
     tasks: TaskKeeper
+    preferences: PreferenceStore
 
 
 class DatasetShelf:
@@ -76,6 +88,7 @@ class DatasetShelf:
         self._decisions = stores.decisions
         self._versions = stores.versions
         self._tasks = stores.tasks
+        self._preferences = stores.preferences
         self._jobs = jobs
         self._check = check
         self._starter_folder = starter_folder
@@ -107,6 +120,37 @@ class DatasetShelf:
     def ids(self, wanted: TripleFilter = EVERYTHING) -> list[str]:
         """Ids of all that pass: what a bulk action over a filter works on."""
         return self._triples.ids(wanted)
+
+    # ---- likeness
+
+    def clusters(self, pairs: Sequence[Pair]) -> list[Cluster]:
+        """Near duplicates of which at least two are not rejected, the largest cluster first."""
+        ids = dict.fromkeys(i for a, b, _ in pairs for i in (a, b))
+        return open_clusters(pairs, self._triples.get_many(ids))
+
+    def similar(self, record: TripleRecord, *, count: int = 8) -> list[tuple[TripleRecord, float]]:
+        """Other triples of its language that share the most words with a triple's query and positive, with the Jaccard index of these."""
+        words = search_words(f"{record.texts.query} {record.texts.positive}")
+        longest = sorted(dict.fromkeys(words), key=lambda w: (-len(w), w))[:WORDS_ASKED]  # long words are rare ones
+        if not longest:
+            return []
+        others = (other for other in self._triples.sharing_words(longest, record.triple.language, CANDIDATES) if other.id != record.id)
+        scored = [(other, word_similarity(words, search_words(f"{other.texts.query} {other.texts.positive}"))) for other in others]
+        return sorted(scored, key=lambda pair: (-pair[1], pair[0].number))[:count]
+
+    def holding_texts(self, texts: Sequence[str]) -> list[TripleRecord]:
+        """Triples written with one of some texts as positive or negative."""
+        return self._triples.holding_texts(texts)
+
+    def diversity(self, pairs: Sequence[Pair]) -> list[DiversityWindow]:
+        """What the accepted triples brought, window by window in the order they were accepted."""
+        windows = windows_of([AcceptedTriple(*row) for row in self._triples.decided(Verdict.ACCEPTED)])
+        looked_at = self._triples.get_many([i for window in windows for i in sampled(window)])
+        return diversity(windows, {record.id: record.texts for record in looked_at}, {later for _, later, _ in pairs})
+
+    def newest_decision(self) -> int:
+        """Id of the last entry of the log: what depends on verdicts changed if it did."""
+        return self._decisions.newest_id()
 
     # ---- versions
 
@@ -172,6 +216,26 @@ class DatasetShelf:
         """Examples of a version in the order they were frozen."""
         return list(self._versions.examples(self._versions.get(version).id, split))
 
+    def examples_of(self, version: str, triple_ids: Sequence[str]) -> list[Example]:
+        """Examples of some triples (at most a few hundred) as a version holds them."""
+        return list(self._versions.examples_of(self._versions.get(version).id, triple_ids))
+
+    def weights(self) -> dict[str, float]:
+        """Sampling weights by source that were given at an import; the others have 1. Training plans start with them."""
+        stored: dict[str, float] = self._preferences.get(WEIGHTS, {})
+        return dict(stored)
+
+    def set_weight(self, source: str, weight: float) -> None:
+        """How often training plans made from now on draw the triples of a source, against 1 for the others.
+
+        Raises:
+            BadInput: the weight is not between 0 and 100.
+        """
+        if not 0 <= weight <= MOST_WEIGHT:
+            raise BadInput(f"A sampling weight of {weight:g} cannot be used.", hint=f"Give a number from 0 to {MOST_WEIGHT:g}.")
+        others = {name: value for name, value in self.weights().items() if name != source}
+        self._preferences.set(WEIGHTS, others if weight == 1 else {**others, source: weight})
+
     def diff(self, older: str, newer: str) -> VersionDiff:
         """What changed from one version to another."""
         return compare(self.examples(older), self.examples(newer))
@@ -210,36 +274,44 @@ class DatasetShelf:
         self,
         file: Path | bytes,
         *,
+        name: str = "",
         source: str = "import",
         accept_as: str | None = None,
         fallbacks: Fallbacks = NO_FALLBACKS,
         reason: str = "imported as accepted",
     ) -> ImportReport:
-        """Take the rows of a JSONL file in; bad rows are reported and the good ones kept.
+        """Take the rows of a file, a zip or a folder in; bad rows are reported and the good ones kept.
 
         Args:
-            file: a path or its content. Keys of a row: group, task, language, target_language, topic, slots, query, positive, negative;
-                or anchor, positive, negative, with `fallbacks` for what that form lacks.
+            file: a path or a file's content. Rows may have our keys (see core.review.forms.KEYS), or the form of sentence-transformers,
+                FlagEmbedding, Tevatron or BEIR, with `fallbacks` for what that form lacks.
+            name: of the uploaded file; its ending tells the format, JSONL where it is absent.
             source: what the triples say they came from.
             accept_as: name of the reviewer who accepts every row that is still pending, as one step that can be undone.
-            fallbacks: group, task and language of rows in the anchor form.
+            fallbacks: group, task and languages of rows in a form that names none.
             reason: what those decisions say.
 
         Raises:
             BadRows: no row can be used; nothing was changed.
+            BadInput: the format is unknown, or the file is not of it.
             NotFound: there is no such file.
         """
-        data = file if isinstance(file, bytes) else _read(file)
-        good, bad = read_rows(data, source=source, fallbacks=fallbacks)
+        parts = parts_of(file, name) if isinstance(file, bytes) else parts_at(file)
+        read = read_parts(parts, source=source.strip() or "import", fallbacks=fallbacks)
+        good = read.triples
         if not good:
-            raise _unusable(bad)
+            raise _unusable(read.bad)
         flags = {triple.id: self._check(triple) for triple in good}
         report = self._triples.add(good, flags)
         self._tasks.add(
-            list({t.task_id: EmbeddingTask(t.group, t.task, TaskState.ACCEPTED, t.topic, source, created_at=now()) for t in good}.values())
+            list(
+                {t.task_id: EmbeddingTask(t.group, t.task, TaskState.ACCEPTED, t.topic, t.source, created_at=now()) for t in good}.values()
+            )
         )
         accepted = self._accept([*report.added, *report.duplicates], accept_as, reason) if accept_as else 0
-        return ImportReport(report.added, report.duplicates, bad, accepted)
+        new = set(report.added)
+        bare = sum(triple.texts.negative is None and triple.id in new for triple in good)
+        return ImportReport(report.added, report.duplicates, list(read.bad), accepted, bare, read.unused)
 
     def _accept(self, ids: Sequence[str], reviewer: str, reason: str) -> int:
         pending = [r.id for r in self._triples.get_many(dict.fromkeys(ids)) if r.standing.verdict is Verdict.PENDING]
@@ -265,8 +337,11 @@ class DatasetShelf:
         version: str | None = None,
         wanted: TripleFilter = EVERYTHING,
         format: ExportFormat = ExportFormat.JSONL,  # noqa: A002 - the word users see
-    ) -> tuple[bytes, int]:
-        """A file of a version, or of the triples that pass a filter, and how many rows it holds.
+        instruction: bool = True,
+    ) -> Exported:
+        """A version, or the triples that pass a filter, as the files of a format.
+
+        `instruction` puts the task before the query in forms that have no place of their own for it.
 
         Raises:
             NothingToDo: there is no row to write.
@@ -274,7 +349,7 @@ class DatasetShelf:
         rows = [row_of_example(e) for e in self.examples(version)] if version else [row_of_record(r) for r in self._triples.each(wanted)]
         if not rows:
             raise NothingToDo("There is nothing to export.", hint="Widen the filter.")
-        return write_rows(rows, format), len(rows)
+        return write_rows(rows, format, instruction=instruction)
 
 
 def _read(path: Path) -> bytes:
@@ -287,7 +362,7 @@ def _read(path: Path) -> bytes:
 def _unusable(bad: Sequence[BadRow]) -> BadRows:
     if not bad:
         return BadRows("The file holds no rows.", hint="Give a JSONL file: one JSON object a line.")
-    first = "; ".join(f"line {row.line} {row.reason}" for row in bad[:3])
+    first = "; ".join(f"{row.part} line {row.line} {row.reason}".strip() for row in bad[:3])
     more = f" (and {len(bad) - 3} more)" if len(bad) > 3 else ""
     return BadRows(
         f"No row can be used: {first}{more}.",

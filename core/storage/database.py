@@ -10,9 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from alembic import command
-from alembic.config import Config
-from sqlalchemy import Connection, create_engine, event
+from sqlalchemy import Connection, create_engine, event, inspect
 from sqlalchemy.exc import DBAPIError, OperationalError, SQLAlchemyError
 
 from core.errors import DiskFull, StorageError, WorkspaceDamaged, WorkspaceLocked
@@ -41,7 +39,24 @@ class Database:
             event.listen(self._engine, "begin", _begin_immediately)
 
     def migrate(self) -> None:
-        """Create or upgrade the tables. Cheap when there is nothing to do."""
+        """Create or upgrade the tables. Cheap when there is nothing to do: alembic takes longer to load than all the rest of a command.
+
+        Raises:
+            StorageError: the tables are of a newer version of Tercet, or cannot be used.
+        """
+        known = sorted(path.stem.partition("_")[0] for path in (MIGRATIONS / "versions").glob("m*.py"))
+        with translated_errors(), self._engine.connect().execution_options(reading=True) as connection:
+            at = _revision(connection)
+        if at == known[-1]:
+            return
+        if at is not None and at not in known:
+            raise StorageError(
+                f"This workspace was written by a newer version of Tercet: its tables are {at}, this version knows {known[-1]}.",
+                hint="Update Tercet and run `make app` again, or open another workspace.",
+            )
+        from alembic import command
+        from alembic.config import Config
+
         config = Config()
         config.set_main_option("script_location", str(MIGRATIONS))
         with translated_errors(), self._engine.connect() as connection:
@@ -94,6 +109,12 @@ class Database:
     def close(self) -> None:
         """Give all connections back."""
         self._engine.dispose()
+
+
+def _revision(connection: Connection) -> str | None:
+    if not inspect(connection).has_table("alembic_version"):
+        return None
+    return connection.exec_driver_sql("SELECT version_num FROM alembic_version").scalar()
 
 
 def _sqlite_pragmas(connection: Any, _record: Any) -> None:

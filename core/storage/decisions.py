@@ -3,33 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from typing import Any
 
-from sqlalchemy import Connection, RowMapping, String, bindparam, case, cast, func, insert, select, update
+from sqlalchemy import Connection, RowMapping, String, bindparam, case, cast, delete, func, insert, select, update
 
-from core.domain.review import Action, Decision, replay
+from core.domain.review import Action, Decision, Reading, Standing, Step, changes_of, replay
 from core.domain.triple import Texts, Verdict
 from core.errors import BadInput, NotFound
 from core.storage.database import Database, now
-from core.storage.schema import decisions, triples
+from core.storage.schema import decisions, readings, triples
 from core.storage.triple_rows import standing_values
 from core.storage.triples import CHUNK
 
 VERDICT_ACTIONS = (Action.ACCEPT.value, Action.REJECT.value)
-
-
-@dataclass(frozen=True, slots=True)
-class Step:
-    """What one press of a button wrote: one entry, or all entries of a bulk action."""
-
-    action: Action
-    entries: int
-    first_id: int
-    last_id: int
-    created_at: str
-    batch_id: str | None = None
-    reason: str = ""
 
 
 class DecisionStore:
@@ -38,12 +25,12 @@ class DecisionStore:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def append(self, entries: Sequence[Decision], *, while_pending: bool = False) -> list[Decision]:
+    def append(self, entries: Sequence[Decision], *, seen: Standing | None = None) -> list[Decision]:
         """Write entries and the standings that follow, all or nothing. Returns them with id and time.
 
         Raises:
             NotFound: an entry speaks of a triple that does not exist; nothing is written.
-            BadInput: with `while_pending`, a triple was decided in the meantime; nothing is written.
+            BadInput: somebody changed the verdict or the texts of a triple since they were `seen`; nothing is written.
         """
         if not entries:
             return []
@@ -51,7 +38,7 @@ class DecisionStore:
         dated = [entry if entry.created_at else replace(entry, created_at=moment) for entry in entries]
         touched = list(dict.fromkeys(entry.triple_id for entry in dated))
         with self._database.transaction() as connection:
-            _require(connection, touched, while_pending=while_pending)
+            _require(connection, touched, seen)
             statement = insert(decisions).returning(decisions.c.id, sort_by_parameter_order=True)
             ids = connection.execute(statement, [_values(entry) for entry in dated]).scalars().all()
             _restate(connection, touched)
@@ -89,6 +76,7 @@ class DecisionStore:
                 func.min(c.id).label("first_id"),
                 last,
                 func.max(c.created_at).label("created_at"),
+                func.min(c.triple_id).label("triple_id"),
                 func.max(c.batch_id).label("batch_id"),
                 func.max(c.reason).label("reason"),
             )
@@ -111,6 +99,27 @@ class DecisionStore:
         with self._database.reading() as connection:
             total, lately, first = connection.execute(query).one()
         return int(total), int(lately), str(first)
+
+    def names(self) -> list[str]:
+        """Everybody who decided on something, in the order of the alphabet."""
+        with self._database.reading() as connection:
+            return list(connection.execute(select(decisions.c.reviewer).distinct().order_by(decisions.c.reviewer)).scalars())
+
+    def newest_id(self) -> int:
+        """Id of the last entry, 0 where there is none: the log grew if it did."""
+        with self._database.reading() as connection:
+            return int(connection.execute(select(func.coalesce(func.max(decisions.c.id), 0))).scalar_one())
+
+    def read_by_several(self) -> dict[str, list[Reading]]:
+        """Readings by triple where at least two gave an independent verdict, in the order of the log."""
+        c = readings.c
+        several = select(c.triple_id).group_by(c.triple_id).having(func.count() > 1)
+        found: dict[str, list[Reading]] = {}
+        query = select(readings).where(c.triple_id.in_(several)).order_by(c.triple_id, c.position)
+        with self._database.reading() as connection:
+            for row in connection.execute(query):
+                found.setdefault(row.triple_id, []).append(Reading(row.reviewer, Verdict(row.verdict), row.reason, row.decided_at))
+        return found
 
     def rebuild_standings(self) -> int:
         """Derive every standing anew from the log. Returns how many triples were rewritten."""
@@ -135,20 +144,46 @@ def _restate(connection: Connection, triple_ids: Sequence[str]) -> None:
         query = select(decisions).where(decisions.c.triple_id.in_(chunk)).order_by(decisions.c.id)
         for row in connection.execute(query).mappings():
             logs[row["triple_id"]].append(_read_row(row))
-        connection.execute(statement, [{"of_triple": i, **standing_values(replay(log))} for i, log in logs.items()])
+        standings = {i: replay(log) for i, log in logs.items()}
+        connection.execute(statement, [{"of_triple": i, **standing_values(standing)} for i, standing in standings.items()])
+        connection.execute(delete(readings).where(readings.c.triple_id.in_(chunk)))
+        read = [
+            {"triple_id": i, "position": position, **asdict(reading)}
+            for i, standing in standings.items()
+            for position, reading in enumerate(standing.readings)
+        ]
+        if read:
+            connection.execute(insert(readings), read)
 
 
-def _require(connection: Connection, triple_ids: Sequence[str], *, while_pending: bool) -> None:
+def _require(connection: Connection, triple_ids: Sequence[str], seen: Standing | None) -> None:
     c = triples.c
     for chunk in _chunks(triple_ids):
-        known = {row.id: row for row in connection.execute(select(c.id, c.verdict, c.reviewer).where(c.id.in_(chunk)))}
+        known = {row.id: row for row in connection.execute(select(c.id, c.verdict, c.reviewer, c.edited_texts).where(c.id.in_(chunk)))}
         if missing := [i for i in chunk if i not in known]:
             raise NotFound(f"There is no triple {missing[0]}.", hint="It may belong to another workspace; search for its text.")
-        if while_pending and (decided := [row for row in known.values() if row.verdict != Verdict.PENDING.value]):
-            raise BadInput(
-                f"{decided[0].reviewer} {decided[0].verdict} this triple in the meantime.",
-                hint="Go on with the next one; the Dataset page changes a verdict that is already there.",
-            )
+        if seen:
+            for row in known.values():
+                _refuse_unseen(connection, row, seen)
+
+
+def _refuse_unseen(connection: Connection, row: Any, seen: Standing) -> None:
+    """A decision is on what was on screen: refuse it where somebody changed that in the meantime."""
+    if row.verdict != seen.verdict.value:
+        if row.verdict == Verdict.PENDING.value:
+            raise BadInput(f"This triple is no longer {seen.verdict.value}: that was taken back.", hint="Look at it again, then decide.")
+        raise BadInput(
+            f"{row.reviewer} {row.verdict} this triple in the meantime.",
+            hint="Go on with the next one; the Dataset page changes a verdict that is already there.",
+        )
+    if row.edited_texts != (asdict(seen.texts) if seen.texts else None):
+        query = select(decisions).where(decisions.c.triple_id == row.id).order_by(decisions.c.id)
+        log = [_read_row(entry) for entry in connection.execute(query).mappings()]
+        who = [entry.reviewer for entry, before, after in changes_of(log) if before.texts != after.texts]
+        raise BadInput(
+            f"{who[-1]} changed the texts of this triple in the meantime.",
+            hint="Nothing was saved and nothing is lost: read the texts as they stand now, then decide or save again.",
+        )
 
 
 def _chunks(ids: Sequence[str]) -> Iterator[Sequence[str]]:
@@ -165,9 +200,12 @@ def _values(entry: Decision) -> dict[str, Any]:
         "undoes": entry.undoes,
         "batch_id": entry.batch_id,
         "created_at": entry.created_at,
+        "readers": entry.readers,
+        "adjudicates": entry.adjudicates,
+        "shown": list(entry.shown),
     }
 
 
 def _read_row(row: RowMapping) -> Decision:
     texts = Texts(**row["texts"]) if row["texts"] else None
-    return Decision(**{**row, "action": Action(row["action"]), "texts": texts})
+    return Decision(**{**row, "action": Action(row["action"]), "texts": texts, "shown": tuple(row["shown"])})

@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from typing import TypeVar
 
 from sqlalchemy import ColumnElement, RowMapping, bindparam, case, func, insert, or_, select, update
 
 from core.domain.chat import ChatReply
 from core.domain.groups import TaskGroup
-from core.domain.prompt import PromptStep, PromptYield
+from core.domain.prompt import PromptStep
 from core.domain.request import NOTHING, Amount, PlannedRequest, RequestRecord, RequestState, RequestTally
-from core.domain.triple import Verdict
 from core.errors import NotFound
 from core.storage.database import Database, now
-from core.storage.schema import requests, triples
+from core.storage.schema import requests
 
+Number = TypeVar("Number", int, float)
 KEYS_A_QUERY = 500  # SQLite allows 32,766 variables a statement; small slices keep memory flat
 CUT_OFF_REASON = "length"
 NEWEST_REPLIES = 40  # whose times the rate is computed from
@@ -27,6 +28,8 @@ MISSING = or_(
     (requests.c.state == RequestState.SENT.value) & requests.c.batch_id.is_(None),
     (requests.c.state == RequestState.FAILED.value) & requests.c.raw.is_(None),
 )
+SENT = RequestState.SENT.value
+UNSENT_OR_LOST = case((requests.c.state == SENT, SENT), else_=RequestState.PLANNED.value)
 CUT_OFF = (requests.c.state == RequestState.FAILED.value) & (requests.c.reason == CUT_OFF_REASON) & requests.c.repeated_cap.is_(None)
 
 
@@ -58,18 +61,23 @@ class Ledger:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def plan(self, planned: Sequence[PlannedRequest], job_id: str) -> int:
+    def plan(self, planned: Sequence[PlannedRequest], job_id: str, *, busy: Collection[str] = ()) -> int:
         """Store requests before any is sent, in one transaction; returns how many are to be sent.
 
-        A key that was answered before stays as it is, with the job that paid for it. One that was never answered moves to this job.
+        A key that was answered before stays as it is, with the job that paid for it. One that was never answered moves to this job, as
+        sent where it was sent: it may have been paid. So does one whose reply a kill left unread: it is read here, for nothing. What
+        belongs to one of the `busy` jobs stays with it.
         """
         unique = {request.key: request for request in planned}
         new = 0
         with self._database.transaction() as connection:
             for keys in _slices(list(unique)):
                 known = set(connection.scalars(select(requests.c.key).where(requests.c.key.in_(keys))))
-                moved = update(requests).where(requests.c.key.in_(keys), MISSING)
-                new += connection.execute(moved.values(job_id=job_id, state=RequestState.PLANNED.value, reason="")).rowcount
+                free = update(requests).where(requests.c.key.in_(keys), requests.c.job_id.not_in(busy)).values(job_id=job_id)
+                connection.execute(free.where(requests.c.state == RequestState.RECEIVED.value))
+                # Attempts of an earlier job are its own, but for one that was lost with it and is counted from now on.
+                own = case((requests.c.job_id == job_id, requests.c.attempts), (requests.c.state == SENT, 1), else_=0)
+                new += connection.execute(free.where(MISSING).values(state=UNSENT_OR_LOST, reason="", attempts=own)).rowcount
                 rows = [_row_of(unique[key], key, job_id) for key in keys if key not in known]
                 if rows:
                     connection.execute(insert(requests), rows)
@@ -88,6 +96,11 @@ class Ledger:
             for some in _slices(list(dict.fromkeys(keys))):
                 count += connection.scalar(select(func.count()).where(requests.c.key.in_(some), requests.c.raw.is_not(None))) or 0
         return count
+
+    def has_to_send(self, job_id: str) -> bool:
+        """Whether a request of a job has no reply."""
+        with self._database.reading() as connection:
+            return connection.scalar(select(requests.c.key).where(requests.c.job_id == job_id, MISSING).limit(1)) is not None
 
     def to_send(self, job_id: str) -> list[RequestRecord]:
         """Requests of a job without a reply, the oldest plan first."""
@@ -160,18 +173,37 @@ class Ledger:
             with self._database.transaction() as connection:
                 connection.execute(statement, rows)
 
+    def with_others(self, keys: Sequence[str], jobs: Collection[str]) -> dict[str, int]:
+        """How many of these requests, unanswered still, each of these jobs is to send."""
+        found: dict[str, int] = {}
+        with self._database.reading() as connection:
+            for some in _slices(list(keys) if jobs else []):
+                mine = requests.c.key.in_(some), MISSING, requests.c.job_id.in_(jobs)
+                for job, count in connection.execute(select(requests.c.job_id, func.count()).where(*mine).group_by(requests.c.job_id)):
+                    found[job] = found.get(job, 0) + count
+        return found
+
     def mark_maybe_paid(self, key: str, worst: Amount, *, state: RequestState | None = None) -> None:
         """An attempt brought no answer and was maybe billed: count its worst case; with `state`, move the request to it."""
         maybe = {"maybe_cost": requests.c.maybe_cost + worst.money, "maybe_tokens": requests.c.maybe_tokens + worst.tokens}
-        self._set(key, **maybe, **({"state": state.value} if state else {}))
+        self._set(key, {**maybe, **({"state": state.value} if state else {})})
 
     def mark_parsed(self, key: str) -> None:
         """The reply was used."""
         self.mark_all_read([(key, "")])
 
-    def mark_failed(self, key: str, reason: str, *, error_body: str | None = None) -> None:
-        """The request brought nothing; `reason` is a short code, `error_body` an answer that is no reply of the protocol."""
-        self._set(key, state=RequestState.FAILED.value, reason=reason, **({"error_body": error_body} if error_body else {}))
+    def mark_failed(
+        self, key: str, reason: str, *, error_body: str | None = None, job_id: str | None = None, repeat_later: bool = False
+    ) -> None:  # fmt: skip
+        """The request brought nothing; `reason` is a short code, `error_body` an answer that is no reply of the protocol.
+
+        With `job_id`, nothing is written where another job has taken the request over. `repeat_later`: it was the repeat of a reply
+        that was cut off, and passing trouble does not use it up.
+        """
+        more: dict[str, object] = {"error_body": error_body} if error_body else {}
+        if repeat_later:
+            more["repeated_cap"] = None
+        self._set(key, {"state": RequestState.FAILED.value, "reason": reason, **more}, job_id)
 
     def mark_all_read(self, outcomes: Sequence[tuple[str, str]]) -> None:
         """What became of replies: (key, reason) pairs; an empty reason means that the reply was used."""
@@ -238,29 +270,6 @@ class Ledger:
             count, tokens, seconds = connection.execute(query).one()
         return count, tokens, seconds
 
-    def yields(self) -> dict[str, PromptYield]:
-        """What each prompt version brought, by its id."""
-        c = requests.c
-        counted = select(
-            c.prompt_version_id,
-            func.count(c.sent_at),
-            func.sum(case((c.state == RequestState.PARSED.value, 1), else_=0)),
-            func.sum(case((c.state == RequestState.FAILED.value, 1), else_=0)),
-            func.sum(case((c.raw.is_not(None) & c.cost.is_(None), 1), else_=0)),
-            func.coalesce(func.sum(c.cost), 0.0),
-        ).where(c.prompt_version_id.is_not(None))
-        verdicts = select(triples.c.prompt_version_id, triples.c.verdict, func.count()).where(triples.c.prompt_version_id.is_not(None))
-        with self._database.reading() as connection:
-            rows = connection.execute(counted.group_by(c.prompt_version_id)).all()
-            judged: dict[str, dict[str, int]] = {}
-            for version_id, verdict, count in connection.execute(verdicts.group_by(triples.c.prompt_version_id, triples.c.verdict)):
-                judged.setdefault(version_id, {})[verdict] = count
-        found = {row[0]: row[1:] for row in rows}
-        return {
-            version_id: _yield_of(version_id, found.get(version_id, (0, 0, 0, 0, 0.0)), judged.get(version_id, {}))
-            for version_id in found.keys() | judged.keys()
-        }
-
     def _find(self, *conditions: ColumnElement[bool], limit: int | None = None) -> list[RequestRecord]:
         newest_first = (requests.c.sent_at.desc(), requests.c.key)
         order = newest_first if limit is not None else (requests.c.planned_at, requests.c.key)
@@ -268,28 +277,15 @@ class Ledger:
         with self._database.reading() as connection:
             return [_record_of(row) for row in connection.execute(query).mappings()]
 
-    def _set(self, key: str, **columns: object) -> None:
+    def _set(self, key: str, columns: Mapping[str, object], job_id: str | None = None) -> None:
+        mine = (requests.c.key == key,) if job_id is None else (requests.c.key == key, requests.c.job_id == job_id)
         with self._database.transaction() as connection:
-            connection.execute(update(requests).where(requests.c.key == key).values(**columns))
+            connection.execute(update(requests).where(*mine).values(**columns))
 
 
 def _slices(keys: list[str]) -> Iterator[list[str]]:
     for start in range(0, len(keys), KEYS_A_QUERY):
         yield keys[start : start + KEYS_A_QUERY]
-
-
-def _yield_of(version_id: str, row: Sequence[float], verdicts: dict[str, int]) -> PromptYield:
-    sent, parsed, failed, unpriced, cost = row
-    return PromptYield(
-        prompt_version_id=version_id,
-        sent=int(sent),
-        parsed=int(parsed),
-        failed=int(failed),
-        accepted=verdicts.get(Verdict.ACCEPTED.value, 0),
-        rejected=verdicts.get(Verdict.REJECTED.value, 0),
-        pending=verdicts.get(Verdict.PENDING.value, 0),
-        cost=None if unpriced else float(cost),
-    )
 
 
 def _row_of(request: PlannedRequest, key: str, job_id: str) -> dict[str, object]:
@@ -323,7 +319,7 @@ def _reply_row(received: Received) -> dict[str, object]:
         paid = {"prompt_tokens": first.prompt_tokens, "completion_tokens": first.completion_tokens, "cost": first.cost}
         first_reply = {"raw": first.raw, "finish_reason": first.finish_reason, "request_id": first.provider_request_id, **paid}
         prompt_tokens, completion_tokens = _both(first.prompt_tokens, prompt_tokens), _both(first.completion_tokens, completion_tokens)
-        cost = None if first.cost is None or cost is None else first.cost + cost
+        cost = _both(first.cost, cost)  # what of it is unknown counts as maybe paid
     return {
         "the_key": received.key,
         "state": RequestState.RECEIVED.value,
@@ -342,7 +338,7 @@ def _reply_row(received: Received) -> dict[str, object]:
     }
 
 
-def _both(first: int | None, second: int | None) -> int | None:
+def _both(first: Number | None, second: Number | None) -> Number | None:
     return second if first is None else first if second is None else first + second
 
 

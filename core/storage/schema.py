@@ -91,8 +91,12 @@ requests = Table(
     Column("sent_at", String),
     Column("received_at", String),
     Index("requests_by_job", "job_id", "state"),
-    Index("requests_by_prompt", "prompt_version_id", "state"),
     Index("requests_by_batch", "batch_id"),
+    Index(  # all that core.storage.yields reads, so that it need not read rows, which are long
+        "requests_by_yield",
+        *("step", "job_id", "group", "language", "model", "prompt_version_id"),
+        *("state", "attempts", "finish_reason", "prompt_tokens", "completion_tokens", "cost"),
+    ),
 )
 
 batches = Table(
@@ -144,12 +148,22 @@ triples = Table(
     Column("skipped_by", JSON, nullable=False, default=list),  # reviewers
     Column("edited_texts", JSON(none_as_null=True)),  # {"query", "positive", "negative"} after edits; NULL while the original holds
     Column("suspicion", Float, nullable=False, default=0.0),  # sum of flag weights
+    # Both cosines with the query by the baseline encoder, of the texts as they stand; NULL while they were not measured.
+    Column("nearness_positive", Float),
+    Column("nearness_negative", Float),
+    Column("fault_probability", Float, nullable=False, server_default="0"),  # core.domain.suspicion: what "most suspicious" sorts by
     Index("triples_by_verdict", "verdict", "number"),
-    Index("triples_by_suspicion", "verdict", text("suspicion DESC"), "number"),  # the review queue's default order
+    Index("triples_by_fault", "verdict", text("fault_probability DESC"), "number"),  # the review queue's default order
+    Index(  # all that a queue's filters read but the texts and the flags, so that counting what waits reads no row
+        "triples_by_queue",
+        *("verdict", "task_id", "group", "language", "target_language", "topic", "source"),
+        *("prompt_version_id", "flagged", "reviewer", "number", "id"),
+    ),
     Index("triples_by_group", "group", "language"),
     Index("triples_by_task", "task_id"),
     Index("triples_by_request", "request_key"),
     Index("triples_by_prompt", "prompt_version_id"),
+    Index("triples_by_yield", "source", "group", "language", "model", "prompt_version_id", "verdict", "suspicion"),
 )
 
 flags = Table(
@@ -175,8 +189,33 @@ decisions = Table(
     Column("undoes", Integer),
     Column("batch_id", String),
     Column("created_at", String, nullable=False),
+    Column("readers", Integer, nullable=False, server_default="1"),  # of a verdict: 1 counts at once, n is one of n independent ones
+    Column("adjudicates", Boolean, nullable=False, server_default="0"),  # ends a dispute
+    Column("shown", JSON, nullable=False, server_default="[]"),  # what the checks said on screen
     Index("decisions_by_triple", "triple_id", "id"),
     Index("decisions_by_reviewer", "reviewer", "id"),
+)
+
+readings = Table(  # derived from decisions like the standing, and written with it: verdicts of independent readers
+    "readings",
+    metadata,
+    Column("triple_id", String, ForeignKey("triples.id"), primary_key=True),
+    Column("reviewer", String, primary_key=True),
+    Column("position", Integer, nullable=False),  # order among the readers of a triple
+    Column("verdict", String, nullable=False),
+    Column("reason", String, nullable=False),
+    Column("decided_at", String, nullable=False),
+    Index("readings_by_reviewer", "reviewer"),
+)
+
+leases = Table(  # whose desk a card lies on; rows run out and are deleted, they are no part of the log
+    "leases",
+    metadata,
+    Column("triple_id", String, ForeignKey("triples.id"), primary_key=True),
+    Column("reviewer", String, primary_key=True),
+    Column("holder", String, nullable=False),  # the reviewer's window
+    Column("expires_at", String, nullable=False),
+    Index("leases_by_holder", "holder"),
 )
 
 dataset_versions = Table(

@@ -5,13 +5,15 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import Any
 
-from sqlalchemy import BigInteger, ColumnElement, RowMapping, Select, and_, cast, false, func, or_, select
+from sqlalchemy import BigInteger, ColumnElement, CompoundSelect, RowMapping, Select, and_, case, cast, false, func, or_, select, union
 
+from core.domain.checks import Nearness
 from core.domain.filters import TripleFilter, TripleOrder
 from core.domain.groups import TaskGroup
-from core.domain.review import Action, Standing, TripleRecord
+from core.domain.people import Seat
+from core.domain.review import Action, Reading, Standing, TripleRecord
 from core.domain.triple import Flag, Texts, Triple, Verdict
-from core.storage.schema import decisions, flags, triples
+from core.storage.schema import decisions, flags, leases, readings, triples
 
 LIKE_ESCAPE = "\\"
 PRIME = 4_294_967_291  # largest below 2^32: number -> (a * number + b) mod PRIME scatters the rows, and a seed chooses a and b
@@ -52,7 +54,7 @@ def standing_values(standing: Standing) -> dict[str, Any]:
     }
 
 
-def read_record(row: RowMapping, found: tuple[Flag, ...]) -> TripleRecord:
+def read_record(row: RowMapping, found: tuple[Flag, ...], read_by: tuple[Reading, ...] = ()) -> TripleRecord:
     """Inverse of the two above."""
     triple = Triple(
         group=TaskGroup(row["group"]),
@@ -69,8 +71,10 @@ def read_record(row: RowMapping, found: tuple[Flag, ...]) -> TripleRecord:
         flagged=bool(row["flagged"]),
         skipped_by=tuple(row["skipped_by"]),
         decided_at=row["decided_at"],
+        readings=read_by,
     )
-    return TripleRecord(triple, row["number"], standing, found)
+    near = row["nearness_positive"]
+    return TripleRecord(triple, row["number"], standing, found, None if near is None else Nearness(near, row["nearness_negative"]))
 
 
 def conditions(wanted: TripleFilter) -> list[ColumnElement[bool]]:
@@ -94,20 +98,47 @@ def conditions(wanted: TripleFilter) -> list[ColumnElement[bool]]:
         found.append(c.flagged.is_(wanted.flagged))
     if wanted.suspicious is not None:
         found.append(c.suspicion > 0 if wanted.suspicious else c.suspicion == 0)
+    if wanted.without_negative is not None:
+        found.append(_as_it_stands("negative").is_(None) if wanted.without_negative else _as_it_stands("negative").is_not(None))
+    found += _in_range(wanted)
     if wanted.flag_code:
         found.append(c.id.in_(select(flags.c.triple_id).where(flags.c.code == wanted.flag_code)))
-    if wanted.not_skipped_by:
-        found.append(c.id.not_in(_skipped_by(wanted.not_skipped_by)))
+    if (ids := left_out(wanted)) is not None:
+        found.append(c.id.not_in(ids))  # one look a row
     if wanted.text.strip():
         found.append(_contains(wanted.text.strip()))
     return found
 
 
+def _in_range(wanted: TripleFilter) -> list[ColumnElement[bool]]:
+    c = triples.c
+    day = func.substr(case((c.decided_at != "", c.decided_at), else_=c.created_at), 1, len("YYYY-MM-DD"))
+    bounds = (
+        (wanted.least_suspicion, c.suspicion.__ge__),
+        (wanted.most_suspicion, c.suspicion.__le__),
+        (wanted.since or None, day.__ge__),
+        (wanted.until or None, day.__le__),
+    )
+    return [compare(value) for value, compare in bounds if value is not None]
+
+
+def _as_it_stands(name: str) -> ColumnElement[Any]:
+    c = triples.c
+    return case((c.edited_texts.is_not(None), c.edited_texts[name].as_string()), else_=c[name])
+
+
+def left_out(wanted: TripleFilter) -> CompoundSelect[Any] | None:
+    """Ids a queue passes over because of what its reviewer, or another one, did or holds: few beside what it holds."""
+    skipped = [_skipped_by(wanted.not_skipped_by)] if wanted.not_skipped_by else []
+    ids = skipped + (_not_open_to(wanted.open_to) if wanted.open_to else [])
+    return union(*ids) if ids else None
+
+
 def _contains(text: str) -> ColumnElement[bool]:
     escaped = text.replace(LIKE_ESCAPE, LIKE_ESCAPE * 2).replace("%", LIKE_ESCAPE + "%").replace("_", LIKE_ESCAPE + "_")
-    c = triples.c
-    now = [func.coalesce(c.edited_texts[name].as_string(), c[name]) for name in ("query", "positive", "negative")]
-    return or_(*(column.ilike(f"%{escaped}%", escape=LIKE_ESCAPE) for column in (*now, c.task)))
+    now = [_as_it_stands(name) for name in ("query", "positive", "negative")]
+    # SQLite's LIKE ignores the case of Latin letters by itself; ilike would fold every text first, which takes twice as long.
+    return or_(*(column.like(f"%{escaped}%", escape=LIKE_ESCAPE) for column in (*now, triples.c.task)))
 
 
 def _skipped_by(reviewer: str) -> Select[Any]:
@@ -118,6 +149,18 @@ def _skipped_by(reviewer: str) -> Select[Any]:
     )
 
 
+def _not_open_to(seat: Seat) -> list[Select[Any]]:
+    """Cards that other windows hold, or that this reviewer has read as one of several; one that several read has several places."""
+    limit, c = seat.rules.overlap_limit, leases.c
+    read = select(readings.c.triple_id).where(readings.c.reviewer == seat.reviewer, readings.c.triple_id < limit)
+    elsewhere = (c.expires_at > seat.at, c.holder != seat.holder)
+    held = select(c.triple_id).where(*elsewhere, or_(c.reviewer == seat.reviewer, c.triple_id >= limit))
+    given = select(func.count()).where(readings.c.triple_id == c.triple_id).scalar_subquery()
+    full = select(c.triple_id).where(*elsewhere, c.triple_id < limit, c.reviewer != seat.reviewer).group_by(c.triple_id)
+    full = full.having(func.count() + given >= seat.rules.readers)
+    return [read, held, full]
+
+
 def sort_keys(order: TripleOrder, seed: int = 0) -> list[tuple[ColumnElement[Any], bool]]:
     """(column, descending) pairs; the last one is unique, so the order is total."""
     c = triples.c
@@ -126,7 +169,7 @@ def sort_keys(order: TripleOrder, seed: int = 0) -> list[tuple[ColumnElement[Any
         scattered = (cast(c.number, BigInteger) * (multiplier % PRIME or 1) + offset % PRIME) % PRIME
         return [(scattered, False), (c.number, False)]
     by: dict[TripleOrder, list[tuple[ColumnElement[Any], bool]]] = {
-        TripleOrder.SUSPICIOUS: [(c.suspicion, True)],
+        TripleOrder.SUSPICIOUS: [(c.fault_probability, True)],
         TripleOrder.GROUP: [(c.group, False)],
         TripleOrder.TASK: [(c.task, False)],
         TripleOrder.LANGUAGE: [(c.language, False)],

@@ -6,21 +6,24 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
-from sqlalchemy import Connection, RowMapping, Select, delete, func, insert, select, update
+from sqlalchemy import Connection, RowMapping, Select, and_, bindparam, case, delete, func, insert, or_, select, true, update
 
+from core.domain.checks import Nearness
 from core.domain.filters import EVERYTHING, TaskCount, TripleFilter, TripleOrder
 from core.domain.groups import TaskGroup
-from core.domain.review import TripleRecord
-from core.domain.triple import Flag, Triple
+from core.domain.review import Reading, TripleRecord
+from core.domain.suspicion import fault_probability
+from core.domain.triple import Flag, Triple, Verdict
 from core.errors import BadInput, NotFound
 from core.storage.database import Database, now
 from core.storage.schema import flags as flags_table
-from core.storage.schema import prompt_versions, requests, triples
-from core.storage.triple_rows import beyond, conditions, read_record, sort_keys, triple_values
+from core.storage.schema import prompt_versions, readings, requests, triples
+from core.storage.triple_rows import beyond, conditions, left_out, read_record, sort_keys, triple_values
 
 CHUNK = 400  # values in one IN (...)
 COUNTABLE = ("group", "language", "verdict", "reason", "topic", "source", "task", "task_id", "reviewer", "prompt_version_id", "model")
 NO_FLAGS: Mapping[str, Sequence[Flag]] = {}
+NOT_MEASURED: Mapping[str, Nearness] = {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,17 +59,27 @@ class TripleStore:
                 stamped = triple if triple.created_at else replace(triple, created_at=now())
                 found = _heaviest(flags.get(identifier, ()))
                 flag_rows += [{"triple_id": identifier, **asdict(flag)} for flag in found]
-                rows.append({**triple_values(stamped), "number": number, "suspicion": sum(flag.weight for flag in found)})
+                rows.append({**triple_values(stamped), "number": number, **_suspicion(triple, found)})
             for table, values in ((triples, rows), (flags_table, flag_rows)):
                 if values:
                     connection.execute(insert(table), values)
         return report
 
-    def set_flags(self, flags_by_triple: Mapping[str, Sequence[Flag]]) -> None:
-        """Replace all flags of these triples, for example after the checks changed."""
+    def set_flags(self, flags_by_triple: Mapping[str, Sequence[Flag]], nearness: Mapping[str, Nearness] = NOT_MEASURED) -> None:
+        """Replace all flags of these triples, and their cosines (those not given are no longer known), for example after an edit."""
         with self._database.transaction() as connection:
-            for identifier, found in flags_by_triple.items():
-                write_flags(connection, identifier, found)
+            for chunk in _chunks(list(flags_by_triple)):
+                found = {i: _heaviest(flags_by_triple[i]) for i in chunk}
+                connection.execute(delete(flags_table).where(flags_table.c.triple_id.in_(chunk)))
+                if rows := [{"triple_id": i, **asdict(flag)} for i in chunk for flag in found[i]]:
+                    connection.execute(insert(flags_table), rows)
+                _weigh(connection, found, nearness)
+
+    def set_nearness(self, nearness: Mapping[str, Nearness | None]) -> None:
+        """Note the cosines of triples as their texts stand (None: not measured), and how likely a fault is with them; flags stay."""
+        with self._database.transaction() as connection:
+            for chunk in _chunks(list(nearness)):
+                _weigh(connection, _flags_of(connection, chunk), nearness)
 
     def get(self, triple_id: str) -> TripleRecord:
         """One record.
@@ -99,9 +112,10 @@ class TripleStore:
         seed: int = 0,
     ) -> list[TripleRecord]:
         """One page of the records that pass, in an order; `seed` matters to the random one only."""
-        query = _ordered(select(triples).where(*conditions(wanted)), order, seed).limit(limit).offset(offset)
+        query = _ordered(select(triples.c.id).where(*conditions(wanted)), order, seed).limit(limit).offset(offset)
         with self._database.reading() as connection:
-            return self._with_flags(connection, list(connection.execute(query).mappings()))
+            ids = connection.execute(query).scalars().all()  # alone: sorting 100,000 ids takes a tenth of sorting their rows
+        return self.get_many(ids)
 
     def neighbour(
         self, wanted: TripleFilter, order: TripleOrder, at: str, *, backwards: bool = False, seed: int = 0
@@ -115,6 +129,23 @@ class TripleStore:
             query = select(triples).where(*conditions(wanted), beyond(keys, list(values), backwards=backwards))
             row = connection.execute(_ordered(query, order, seed, backwards=backwards).limit(1)).mappings().first()
             return self._with_flags(connection, [row])[0] if row else None
+
+    def leading(self, wanted: TripleFilter, order: TripleOrder, limit: int) -> list[tuple[str, float]]:
+        """Id and probability of a fault of the first triples that pass, without reading their texts. A change of either tells of another."""
+        c = triples.c
+        query = _ordered(select(c.id, c.fault_probability).where(*conditions(wanted)), order, 0).limit(limit)
+        with self._database.reading() as connection:
+            return list(connection.execute(query).tuples())
+
+    def first_of(self, ids: Sequence[str], wanted: TripleFilter) -> TripleRecord | None:
+        """The first of these ids, in the order given, whose triple passes."""
+        for chunk in _chunks(ids):
+            with self._database.reading() as connection:
+                query = select(triples.c.id).where(triples.c.id.in_(chunk), *conditions(wanted))
+                passing = set(connection.execute(query).scalars())
+            if first := next((i for i in chunk if i in passing), None):
+                return self.get(first)
+        return None
 
     def each(self, wanted: TripleFilter = EVERYTHING, *, page: int = 1000) -> Iterator[TripleRecord]:
         """All records that pass, oldest first, read page by page."""
@@ -131,12 +162,22 @@ class TripleStore:
     def ids(self, wanted: TripleFilter = EVERYTHING) -> list[str]:
         """Ids of all that pass, oldest first."""
         with self._database.reading() as connection:
-            return list(connection.execute(select(triples.c.id).where(*conditions(wanted)).order_by(triples.c.number)).scalars())
+            # Sorted here: an index in this order would be read to its end, with a look at every row.
+            found = connection.execute(select(triples.c.number, triples.c.id).where(*conditions(wanted))).tuples().all()
+        return [identifier for _, identifier in sorted(found)]
 
     def count(self, wanted: TripleFilter = EVERYTHING) -> int:
         """How many pass."""
+        passing = conditions(replace(wanted, not_skipped_by=None, open_to=None))
+        every = select(func.count()).select_from(triples).where(*passing)
+        ids = left_out(wanted)
         with self._database.reading() as connection:
-            return connection.execute(select(func.count()).select_from(triples).where(*conditions(wanted))).scalar_one()
+            number = connection.execute(every).scalar_one()
+            if ids is None:
+                return number
+            # Looking every row up among the few that are left out would take ten times as long; these are found by their ids.
+            few = select(func.coalesce(func.sum(case((and_(true(), *passing), 1), else_=0)), 0)).where(triples.c.id.in_(ids))
+            return number - int(connection.execute(few).scalar_one())
 
     def counts_by(self, column: str, wanted: TripleFilter = EVERYTHING) -> dict[str, int]:
         """How many pass for each value of a column (or of "flag_code"), most frequent first; None counts as ""."""
@@ -151,6 +192,31 @@ class TripleStore:
         query = select(value, number).select_from(source).where(*conditions(wanted)).group_by(value).order_by(number.desc(), value)
         with self._database.reading() as connection:
             return {str(row[0]): int(row[1]) for row in connection.execute(query)}
+
+    def sharing_words(self, words: Sequence[str], language: str, limit: int) -> list[TripleRecord]:
+        """Records of a language whose query and positive, as written, hold the most of a few words; ties by order of arrival."""
+        c = triples.c
+        both = c.query + " " + c.positive
+        shared: Any = sum(case((both.contains(word, autoescape=True), 1), else_=0) for word in words)
+        query = select(c.id).where(c.language == language).order_by(shared.desc(), c.number).limit(limit)
+        with self._database.reading() as connection:
+            ids = connection.execute(query).scalars().all()
+        return self.get_many(ids)
+
+    def holding_texts(self, texts: Sequence[str]) -> list[TripleRecord]:
+        """Records that were written with one of some texts as positive or negative, oldest first."""
+        c = triples.c
+        query = select(c.id).where(or_(c.positive.in_(texts), c.negative.in_(texts))).order_by(c.number)
+        with self._database.reading() as connection:
+            ids = connection.execute(query).scalars().all()
+        return self.get_many(ids)
+
+    def decided(self, verdict: Verdict) -> list[tuple[str, str, str]]:
+        """(id, task id, time) of all triples with a verdict, in the order it was given."""
+        c = triples.c
+        query = select(c.id, c.task_id, c.decided_at).where(c.verdict == verdict.value).order_by(c.decided_at, c.number)
+        with self._database.reading() as connection:
+            return [tuple(row) for row in connection.execute(query).tuples()]
 
     def tasks(self, wanted: TripleFilter = EVERYTHING) -> list[TaskCount]:
         """Tasks of the triples that pass, most triples first."""
@@ -173,20 +239,49 @@ class TripleStore:
     def _with_flags(self, connection: Connection, rows: Sequence[RowMapping]) -> list[TripleRecord]:
         found: dict[str, list[Flag]] = {}
         for chunk in _chunks([row["id"] for row in rows]):
-            c = flags_table.c
-            query = select(flags_table).where(c.triple_id.in_(chunk)).order_by(c.weight.desc(), c.code, c.field)
-            for row in connection.execute(query).mappings():
-                found.setdefault(row["triple_id"], []).append(Flag(row["code"], row["message"], row["field"], row["weight"]))
-        return [read_record(row, tuple(found.get(row["id"], ()))) for row in rows]
+            found |= _flags_of(connection, chunk)
+        read = _readings(connection, [row["id"] for row in rows])
+        return [read_record(row, tuple(found.get(row["id"], ())), tuple(read.get(row["id"], ()))) for row in rows]
 
 
-def write_flags(connection: Connection, triple_id: str, found: Sequence[Flag]) -> None:
-    """Replace a triple's flags and its suspicion."""
-    kept = _heaviest(found)
-    connection.execute(delete(flags_table).where(flags_table.c.triple_id == triple_id))
-    if kept:
-        connection.execute(insert(flags_table), [{"triple_id": triple_id, **asdict(flag)} for flag in kept])
-    connection.execute(update(triples).where(triples.c.id == triple_id).values(suspicion=sum(flag.weight for flag in kept)))
+def _readings(connection: Connection, ids: Sequence[str]) -> dict[str, list[Reading]]:
+    found: dict[str, list[Reading]] = {}
+    for chunk in _chunks(ids):
+        query = select(readings).where(readings.c.triple_id.in_(chunk)).order_by(readings.c.position)
+        for row in connection.execute(query):
+            found.setdefault(row.triple_id, []).append(Reading(row.reviewer, Verdict(row.verdict), row.reason, row.decided_at))
+    return found
+
+
+def _flags_of(connection: Connection, ids: Sequence[str]) -> dict[str, list[Flag]]:
+    """Flags of at most CHUNK triples, the heaviest first; every id has its list."""
+    found: dict[str, list[Flag]] = {i: [] for i in ids}
+    c = flags_table.c
+    query = select(flags_table).where(c.triple_id.in_(ids)).order_by(c.weight.desc(), c.code, c.field)
+    for row in connection.execute(query).mappings():
+        found[row["triple_id"]].append(Flag(row["code"], row["message"], row["field"], row["weight"]))
+    return found
+
+
+def _weigh(connection: Connection, flags: Mapping[str, Sequence[Flag]], nearness: Mapping[str, Nearness | None]) -> None:
+    """Write what the review queue sorts by, of at most CHUNK triples with these flags."""
+    rows = connection.execute(select(triples).where(triples.c.id.in_(list(flags)))).mappings().all()
+    values = []
+    for record in (read_record(row, ()) for row in rows):
+        now_written, near = record.triple.with_texts(record.texts), nearness.get(record.id)
+        values.append({"of_triple": record.id, **_suspicion(now_written, flags[record.id], near)})
+    if values:
+        connection.execute(update(triples).where(triples.c.id == bindparam("of_triple")), values)
+
+
+def _suspicion(triple: Triple, found: Sequence[Flag], near: Nearness | None = None) -> dict[str, float | None]:
+    """Column values that follow from the checks. `triple` holds the texts as they stand."""
+    return {
+        "suspicion": sum(flag.weight for flag in found),
+        "nearness_positive": near.positive if near else None,
+        "nearness_negative": near.negative if near else None,
+        "fault_probability": fault_probability(triple, found, near),
+    }
 
 
 def _heaviest(found: Sequence[Flag]) -> list[Flag]:

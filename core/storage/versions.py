@@ -69,6 +69,13 @@ class VersionStore:
         with self._database.reading() as connection:
             return [_read_example(row) for row in connection.execute(query.order_by(dataset_examples.c.position)).mappings()]
 
+    def examples_of(self, version_id: str, triple_ids: Sequence[str]) -> Sequence[Example]:
+        """Examples of some triples, in the order they were frozen; at most a few hundred ids."""
+        c = dataset_examples.c
+        query = select(dataset_examples).where(c.version_id == version_id, c.triple_id.in_(triple_ids)).order_by(c.position)
+        with self._database.reading() as connection:
+            return [_read_example(row) for row in connection.execute(query).mappings()]
+
     def holding(self, triple_id: str) -> Sequence[tuple[DatasetVersion, Split]]:
         """Versions a triple is part of, newest first, with the side it is on."""
         query = (

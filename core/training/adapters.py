@@ -46,6 +46,12 @@ def adapted_modules(model: Any) -> int:
     return sum(name.endswith("lora_B.default.weight") for name in trainable(model))
 
 
+def change_norm(model: Any) -> float:
+    """Norm of all B matrices together: 0 for a fresh adapter, which changes nothing, and growing as it learns."""
+    squares = [p.detach().square().sum() for name, p in trainable(model).items() if ".lora_B." in name]
+    return float(torch.stack(squares).sum().sqrt()) if squares else 0.0
+
+
 def save_adapter(model: Any, folder: Path) -> str:
     """Write the adapter where PeftModel.from_pretrained finds it, in one step; returns the SHA-256 of its weights."""
     temporary = folder.with_name(f".{folder.name}.tmp")

@@ -6,6 +6,7 @@ Tensors lie in safetensors, the rest in JSON; nothing is pickled.
 from __future__ import annotations
 
 import shutil
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,7 @@ from core.storage.database import translated_errors
 from core.training.adapters import trainable
 from core.training.gradients import random_states, set_random_states
 
+Parameter = torch.nn.Parameter
 KEPT = 2
 MOMENTS = ("exp_avg", "exp_avg_sq", "step")
 
@@ -38,8 +40,16 @@ class CheckpointFolder:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
 
-    def save(self, model: Any, optimizer: torch.optim.Optimizer, *, step: int, facts: dict[str, Any]) -> Path:
-        """Write the state after `step` steps, then drop all but the newest two.
+    def save(
+        self,
+        model: Any,
+        optimizer: torch.optim.Optimizer,
+        *,
+        step: int,
+        facts: dict[str, Any],
+        others: Mapping[str, Parameter] | None = None,
+    ) -> Path:
+        """Write the state after `step` steps, then drop all but the newest two. `others`: what is trained beside the adapter, by name.
 
         Raises:
             DiskFull, StorageError: the checkpoints that were there still are.
@@ -47,12 +57,14 @@ class CheckpointFolder:
         target = self._folder / f"step-{step:06d}"
         temporary = self._folder / f".step-{step:06d}.tmp"
         parameters = trainable(model)
+        more = dict(others or {})
         moments = {
             f"{name}|{moment}": optimizer.state[parameter][moment].contiguous()
-            for name, parameter in parameters.items()
+            for name, parameter in {**parameters, **more}.items()
             for moment in MOMENTS
             if parameter in optimizer.state
         }
+        moments |= {f"{name}|value": parameter.detach().cpu().clone() for name, parameter in more.items()}
         moments |= {f"random|{device}": state for device, state in random_states().items()}
         with translated_errors():
             shutil.rmtree(temporary, ignore_errors=True)
@@ -68,7 +80,7 @@ class CheckpointFolder:
                 shutil.rmtree(old, ignore_errors=True)
         return target
 
-    def restore(self, model: Any, optimizer: torch.optim.Optimizer) -> Checkpoint | None:
+    def restore(self, model: Any, optimizer: torch.optim.Optimizer, *, others: Mapping[str, Parameter] | None = None) -> Checkpoint | None:
         """Put the newest whole checkpoint into model, optimizer and random state; None where there is none.
 
         Raises:
@@ -78,7 +90,7 @@ class CheckpointFolder:
         for folder in reversed(folders):
             state = read_json(folder / "state.json")
             if state and all((folder / n).is_file() and sha256_of(folder / n) == digest for n, digest in state["sha256"].items()):
-                self._load(folder, model, optimizer)
+                self._load(folder, model, optimizer, others or {})
                 return Checkpoint(int(state["step"]), state["facts"])
         if folders:
             raise WorkspaceDamaged(f"No checkpoint in {self._folder} can be read.", hint="Start the run again with `clone`.")
@@ -88,14 +100,15 @@ class CheckpointFolder:
         return sorted(self._folder.glob("step-*")) if self._folder.is_dir() else []
 
     @staticmethod
-    def _load(folder: Path, model: Any, optimizer: torch.optim.Optimizer) -> None:
+    def _load(folder: Path, model: Any, optimizer: torch.optim.Optimizer, others: Mapping[str, Parameter]) -> None:
         try:
             weights, moments = load_file(folder / "adapter.safetensors"), load_file(folder / "optimizer.safetensors")
         except SafetensorError as error:
             raise WorkspaceDamaged(f"The checkpoint {folder.name} cannot be read.", hint="Start the run again with `clone`.") from error
-        for name, parameter in trainable(model).items():
+        values = weights | {name: moments[f"{name}|value"] for name in others}
+        for name, parameter in {**trainable(model), **others}.items():
             with torch.no_grad():
-                parameter.copy_(weights[name])
+                parameter.copy_(values[name])
             optimizer.state[parameter] = {
                 moment: moments[f"{name}|{moment}"].to(parameter.device if moment != "step" else "cpu")
                 for moment in MOMENTS

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import os
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -13,22 +13,30 @@ from typing import Any
 import psutil
 from pydantic import ValidationError
 
+from core.domain.contrast import BatchScope, Hardness
 from core.domain.dataset import Example, Split
 from core.domain.encoder import EMBEDDED_BASE
 from core.domain.jobs import Job, JobKind
 from core.domain.plans import TrainingPlan
-from core.errors import BadPlan, NothingToDo
+from core.encoder.base_shape import require_bitsandbytes
+from core.errors import BadInput, BadPlan, NothingToDo
 from core.jobs.board import JobBoard
 from core.jobs.context import JobContext
 from core.settings import Settings
 from core.storage.versions import VersionStore
+from core.training.averaging import steps_kept
+from core.training.batches import SMALLEST, BatchOrder, order_of, training_rows
+from core.training.export import ExportForm, export_model
 from core.training.graph_size import GRAPH_TOKENS, weight_of
+from core.training.model_card import ReportedScore
 from core.training.presets import DEFAULT, EXPLAINED, PRESETS, preset_plan
 
 CHARACTERS_A_TOKEN = {"latin": 4.2, "other": 0.75}  # of the embedded tokenizer: English prose, Chinese prose (measured on the starter set)
 INSTRUCTION_TOKENS = 26  # of a task sentence with its frame
 TOKENS_A_SECOND = 280.0  # a CPU core with AMX, forward and backward, embedded decoder, `make demo` on two idle cores (docs/lab-notes.md)
 BASE_BYTES, TOKEN_BYTES = 1.0e9, 1.2e6  # peaks: 3.3 GB with 2,585 tokens of short texts, 10.5 GB with 7,100 of at most 128
+
+EMBEDDED_LAYERS = 30
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,10 +61,14 @@ class Inspection:
 class TrainingDesk:
     """Plans, starts and lists training runs."""
 
-    def __init__(self, jobs: JobBoard, versions: VersionStore, settings: Settings) -> None:
+    def __init__(
+        self, jobs: JobBoard, versions: VersionStore, settings: Settings, *, weights: Callable[[], dict[str, float]] = dict
+    ) -> None:
+        """`weights` gives the sampling weights by source that imports were given; presets start with them."""
         self._jobs = jobs
         self._versions = versions
         self._settings = settings
+        self._weights = weights
 
     def presets(self) -> dict[str, str]:
         """Names of the presets, each with what it is for."""
@@ -68,7 +80,7 @@ class TrainingDesk:
         Raises:
             NotFound: no such preset.
         """
-        plan = preset_plan(name, dataset_version_id)
+        plan = preset_plan(name, dataset_version_id).model_copy(update={"source_weights": self._weights()})
         return plan if "base_model" in PRESETS[name] else plan.model_copy(update={"base_model": self._settings.base_model})
 
     def plan(self, values: dict[str, Any]) -> TrainingPlan:
@@ -89,7 +101,7 @@ class TrainingDesk:
         version = self._versions.get(plan.dataset_version_id)
         examples = self._versions.examples(version.id)
         training = [e for e in examples if e.split is Split.TRAIN and e.group in plan.groups]
-        if len(training) < 2:
+        if len(training) < SMALLEST:
             raise NothingToDo(
                 f"Version {version.name} has {len(training)} training triples in the chosen groups; a batch needs two.",
                 hint="Accept more triples and freeze a new version, or choose more groups.",
@@ -99,6 +111,8 @@ class TrainingDesk:
                 "None of the chosen triples has a hard negative, and in-batch negatives are off: there is nothing to push away.",
                 hint="Put the batch's other documents into the denominator, or choose groups with hard negatives.",
             )
+        if order_of(training_rows(training, most_negatives=plan.negatives_per_query), plan).examples_an_epoch < SMALLEST:
+            raise NothingToDo("The source weights leave nothing to train on.", hint="Give a source that the version has a weight above 0.")
         return _inspection(plan, training, len(examples) - sum(e.split is Split.TRAIN for e in examples))
 
     def start(self, plan: TrainingPlan) -> Job:
@@ -128,6 +142,27 @@ class TrainingDesk:
         """
         return read_plan(job.plan)
 
+    def export(
+        self, job_id: str, folder: Path, *, form: ExportForm, steps: Sequence[int] = (), scores: Sequence[ReportedScore] = ()
+    ) -> dict[str, Any]:
+        """Write a run's model to a folder (see core.training.export); a merged one loads torch into this process.
+
+        Raises:
+            NotFound: no such run.
+            BadInput: it has no model yet, or see `export_model`.
+        """
+        job = self._jobs.get(job_id.removeprefix("run:"))
+        if job.kind is not JobKind.TRAIN or "encoder" not in job.result:
+            raise BadInput(
+                f"{job.id} has no tuned model: it is {job.state.value}.", hint="Stop it or wait: a stopped run keeps its adapter."
+            )
+        version = self._versions.get(job.dataset_version_id or "")
+        return export_model(job, version, self._settings, folder, form=form, steps=steps, scores=scores)
+
+    def checkpoints(self, job: Job) -> list[int]:
+        """Steps of a run whose checkpoints are kept; two or more can be averaged."""
+        return steps_kept(job.folder / "checkpoints")
+
     def run(self, context: JobContext) -> dict[str, Any]:
         """The work of a training job (see core.training.run)."""
         from core.training.run import run_training  # torch lives in the job's process
@@ -155,6 +190,7 @@ def check_plan(plan: TrainingPlan) -> None:
 
     Raises:
         BadPlan: with what to change.
+        ModelUnusable: a base in 4 bits, without the package it needs.
     """
     base = plan.base_model
     looks_local = base.startswith((".", "/", "~")) or base.count("/") > 1
@@ -169,6 +205,11 @@ def check_plan(plan: TrainingPlan) -> None:
         raise BadPlan("No group is chosen.", hint="Choose at least one of the six groups.")
     if not (plan.use_in_batch_negatives or plan.use_hard_negatives):
         raise BadPlan("Without any negatives there is nothing to learn.", hint="Use in-batch negatives, hard negatives or both.")
+    if len(set(plan.directions)) > 1 and not plan.use_in_batch_negatives:
+        what = "q-q, d-q and d-d compare with the rest of the batch, and in-batch negatives are off."
+        raise BadPlan(what, hint="Use in-batch negatives, or q-d alone.")
+    if plan.four_bit:
+        require_bitsandbytes()
 
 
 def estimate_tokens(text: str) -> int:
@@ -178,7 +219,8 @@ def estimate_tokens(text: str) -> int:
 
 
 def _inspection(plan: TrainingPlan, training: Sequence[Example], heldout: int) -> Inspection:
-    batch = min(plan.batch_size, len(training))
+    order = order_of(training_rows(training, most_negatives=plan.negatives_per_query), plan)
+    batch = order.batch_size
     task_tokens = INSTRUCTION_TOKENS if plan.instruction else 0
     lengths = []
     for example in training:
@@ -196,14 +238,14 @@ def _inspection(plan: TrainingPlan, training: Sequence[Example], heldout: int) -
         heldout=heldout,
         without_negative=sum(e.texts.negative is None for e in training),
         steps=plan.steps,
-        epochs=plan.steps / (len(training) // batch),
-        batch_size=batch,
+        epochs=plan.steps / order.batches_an_epoch,
+        batch_size=order.batch_size,
         tokens_a_step=tokens_a_step,
         cut_share=sum(length > plan.max_length for length in lengths) / len(lengths),
         seconds=seconds,
         memory_bytes=memory,
         basis=basis,
-        warnings=_warnings(plan, batch, len(training), memory),
+        warnings=_warnings(plan, order, memory) + _choice_warnings(plan, training, order),
     )
 
 
@@ -212,15 +254,18 @@ def _cost(plan: TrainingPlan, tokens_a_step: int) -> tuple[float | None, float |
         return None, None, "No estimate: only the embedded decoder was measured. The first steps of the run give the time left."
     cores = min(os.cpu_count() or 1, 8)
     weight = weight_of(tokens_a_step, longest=plan.max_length)
-    cached = 1.3 if weight > GRAPH_TOKENS else 1.0  # gradient caching does the forward pass twice
-    seconds = plan.steps * tokens_a_step * cached / (TOKENS_A_SECOND * cores)
-    memory = BASE_BYTES + TOKEN_BYTES * min(weight, GRAPH_TOKENS)
+    budget = plan.micro_batch_tokens or GRAPH_TOKENS
+    cached = 1.3 if weight > budget else 1.0  # gradient caching does the forward pass twice
+    kept = min(1.0, (plan.base_layers or EMBEDDED_LAYERS) / EMBEDDED_LAYERS)
+    seconds = plan.steps * tokens_a_step * cached * kept / (TOKENS_A_SECOND * cores)
+    memory = BASE_BYTES + TOKEN_BYTES * kept * min(weight, budget)
     basis = f"{TOKENS_A_SECOND:.0f} tokens a second on each of {cores} otherwise idle cores with AMX; slower CPUs take longer."
     return seconds, memory, basis
 
 
-def _warnings(plan: TrainingPlan, batch: int, examples: int, memory: float | None) -> list[str]:
+def _warnings(plan: TrainingPlan, order: BatchOrder, memory: float | None) -> list[str]:
     found = []
+    batch, examples = order.batch_size, order.examples_an_epoch
     if batch < plan.batch_size:
         found.append(f"The batch is cut to {batch}, the number of training triples.")
     if plan.steps * batch > 20 * examples:
@@ -230,4 +275,28 @@ def _warnings(plan: TrainingPlan, batch: int, examples: int, memory: float | Non
     free = psutil.virtual_memory().available
     if memory and memory > free:
         found.append(f"It needs about {memory / 1e9:.1f} GB and {free / 1e9:.1f} GB are free.")
+    return found
+
+
+def _choice_warnings(plan: TrainingPlan, training: Sequence[Example], order: BatchOrder) -> list[str]:
+    """What the choices of loss and batches come to on these triples."""
+    found = []
+    if plan.batch_scope is not BatchScope.MIXED:
+        sizes = [len(order.indices(step)) for step in range(order.batches_an_epoch)]
+        left = order.examples_an_epoch - sum(sizes)
+        found.append(
+            f"{order.batches_an_epoch} batches an epoch, each of one {plan.batch_scope.value}, of {min(sizes)} to {max(sizes)} triples"
+            + (f"; {left} triples an epoch stand alone in theirs and are left out." if left else ".")
+        )
+    alone = [e for e in training if e.group in plan.no_in_batch_groups or not plan.use_in_batch_negatives]
+    empty = sum(not (plan.use_hard_negatives and e.texts.negative) for e in alone)
+    if empty:
+        found.append(f"{empty} triples see neither in-batch nor hard negatives: they teach nothing.")
+    unknown = set(plan.source_weights) - {e.source for e in training}
+    if unknown:
+        found.append(f"No training triple has the source {', '.join(sorted(unknown))}: that weight changes nothing.")
+    if plan.hardness_weight and plan.hardness_on is Hardness.HARD and not plan.use_hard_negatives:
+        found.append("The hardness weight is on hard negatives, and these are off.")
+    if plan.bidirectional:
+        found.append("Attention both ways is not packed: steps take longer, and the base must learn to use what comes later.")
     return found

@@ -19,13 +19,16 @@ from core.encoder.language_model import LanguageModelEncoder, embed
 from core.encoder.packing import is_packing
 from core.encoder.tokens import TokenBatch
 from core.errors import TrainingDiverged
-from core.training.adapters import adapted_modules, trainable
-from core.training.batches import Batch, BatchOrder, make_batch
-from core.training.checkpoints import CheckpointFolder
-from core.training.gradients import backward, pieces_of
+from core.training.adapters import adapted_modules, change_norm, trainable
+from core.training.batches import Batch, batch_of, order_of, training_rows
+from core.training.checkpoints import MOMENTS, CheckpointFolder
+from core.training.gradients import BatchGradient, Found
 from core.training.lora_linear import join_products
-from core.training.losses import Contrast, denominator, info_nce
+from core.training.micro_batch import find_budget
+from core.training.objective import Objective
 from core.training.probes import Probes
+from core.training.similarities import similarities
+from core.training.team import ALONE, Team
 
 Event = tuple[str, dict[str, Any]]
 COLLAPSED = 0.9995  # mean cosine of a batch's different documents above which all vectors are one
@@ -43,42 +46,94 @@ class Trainer:
     """One run over its examples."""
 
     def __init__(
-        self, encoder: LanguageModelEncoder, examples: Sequence[Example], plan: TrainingPlan, checkpoints: CheckpointFolder, probes: Probes
+        self,
+        encoder: LanguageModelEncoder,
+        examples: Sequence[Example],
+        plan: TrainingPlan,
+        checkpoints: CheckpointFolder,
+        probes: Probes,
+        *,
+        team: Team = ALONE,
     ) -> None:
-        """`encoder.model` already carries the adapter (see core.training.adapters)."""
+        """`encoder.model` already carries the adapter (see core.training.adapters).
+
+        Raises:
+            BadPlan: the plan does not fit the model's vectors.
+        """
         self.encoder, self.plan = encoder, plan
         frozen = next(p for p in encoder.model.parameters() if not p.requires_grad)
         # peft's own layers mix precisions, so they need autocast where the base is bfloat16; joined ones do not, and are faster without
         self._autocast = join_products(encoder.model) < adapted_modules(encoder.model) and frozen.dtype is torch.bfloat16
-        self._examples, self._checkpoints, self._probes = examples, checkpoints, probes
-        self._parameters = list(trainable(encoder.model).values())
-        self._optimizer = torch.optim.AdamW(self._parameters, lr=plan.learning_rate, betas=BETAS, weight_decay=plan.weight_decay)
-        self._order = BatchOrder(len(examples), batch_size=plan.batch_size, seed=plan.seed)
+        self._rows = training_rows(examples, most_negatives=plan.negatives_per_query)
+        self._checkpoints, self._probes, self._team = checkpoints, probes, team
+        self._objective = Objective(plan, width=encoder.dimensions, device=encoder.device)
+        self._adapter = list(trainable(encoder.model).values())
+        self._parameters = [*self._adapter, *self._objective.parameters.values()]
+        self._optimizer = torch.optim.AdamW(self._adapter, lr=plan.learning_rate, betas=BETAS, weight_decay=plan.weight_decay)
+        if self._objective.parameters:
+            self._optimizer.add_param_group({"params": list(self._objective.parameters.values()), "weight_decay": 0.0})
+        self._gradient = BatchGradient(
+            self._forward,
+            self._parameters,
+            width=encoder.dimensions,
+            padding=encoder.tokens.pad,
+            packed=is_packing(encoder.model),
+        )
+        self._order = order_of(self._rows, plan)
         self.step = 0  # steps done
+        self._seen: tuple[Batch, torch.Tensor]  # of the last step: its batch and the vectors before its update
         self.facts: dict[str, Any] = {"loss_first": None, "loss_last": None, "seconds": 0.0, "triples": 0, "tokens": 0}
 
     def train(self, *, stop_requested: Callable[[], bool]) -> Iterator[Event]:
-        """Go on from the newest checkpoint to the last step; yields ("step" | "probe" | "checkpoint" | "resumed", fields).
+        """Go on from the newest checkpoint to the last step; yields ("step" | "similarities" | "probe" | "checkpoint" | "resumed", fields).
 
         A stop finishes the step and saves. Raises TrainingDiverged on a loss that is no number or on collapsed vectors; the last good
         checkpoint stays.
         """
-        restored = self._checkpoints.restore(self.encoder.model, self._optimizer)
-        if restored:
-            self.step, self.facts = restored.step, dict(restored.facts)
+        if self._restore():
             yield "resumed", {"step": self.step}
         else:
-            yield "probe", self.probe()
+            yield from self._probed()
         while self.step < self.plan.steps:
             yield "step", self._one_step()
             last = self.step == self.plan.steps
-            stopping = stop_requested()
-            if last or stopping or self.step % self.plan.checkpoint_every == 0:
-                self._checkpoints.save(self.encoder.model, self._optimizer, step=self.step, facts=self.facts)
+            stopping = self._team.any(self._team.rank == 0 and stop_requested())
+            saving = last or stopping or self.step % self.plan.checkpoint_every == 0
+            if saving or self.step == 1:
+                yield "similarities", {"step": self.step, **similarities(*self._seen)}
+            if saving:
+                if self._team.rank == 0:
+                    others = self._objective.parameters
+                    self._checkpoints.save(self.encoder.model, self._optimizer, step=self.step, facts=self.facts, others=others)
                 yield "checkpoint", {"step": self.step}
-                yield "probe", self.probe()
+                yield from self._probed()
             if stopping:
                 return
+
+    @property
+    def temperature(self) -> float:
+        """What cosines are divided by, as it is now."""
+        return self._objective.temperature
+
+    def _restore(self) -> bool:
+        """Put the newest checkpoint into every process of the team; False where there is none."""
+        if self._team.rank == 0:
+            restored = self._checkpoints.restore(self.encoder.model, self._optimizer, others=self._objective.parameters)
+            if restored:
+                self.step, self.facts = restored.step, dict(restored.facts)
+        self.step, self.facts = self._team.share([self.step, self.facts])
+        for parameter in self._parameters if self._team.rank and self.step else ():
+            self._optimizer.state[parameter] = {"step": torch.tensor(0.0)} | {m: torch.zeros_like(parameter) for m in MOMENTS[:2]}
+        states = [self._optimizer.state[p][moment] for p in self._parameters for moment in MOMENTS] if self.step else []
+        self._team.spread([p.data for p in self._parameters] + states)
+        if "micro_batch_tokens" not in self.facts:
+            found = self.plan.micro_batch_tokens or find_budget(self.encoder.model, self.encoder.spec, self.encoder.device)
+            self.facts["micro_batch_tokens"] = self._team.share(found)
+        return self.step > 0
+
+    def _probed(self) -> Iterator[Event]:
+        if self._team.rank == 0:
+            yield "probe", self.probe()
 
     def probe(self) -> dict[str, Any]:
         """Rank of each probe query's positive among the probe documents, 1 = first; ties count against it."""
@@ -103,16 +158,25 @@ class Trainer:
     def _one_step(self) -> dict[str, Any]:
         started = time.monotonic()
         plan, step = self.plan, self.step
-        batch = make_batch([self._examples[i] for i in self._order.indices(step)], hard_negatives=plan.use_hard_negatives)
+        batch = batch_of([self._rows[i] for i in self._order.indices(step)], plan, step=step)
         rate = learning_rate(step, plan)
         for group in self._optimizer.param_groups:
             group["lr"] = rate
-        contrast, vectors, tokens, chance = self._gradient(batch)
-        loss = float(contrast.loss.detach())
+        self._team.seed(plan.seed, step)
+        loss_of, chance = self._objective.of(batch)
+        ids = self._ids(batch)
+        self.encoder.model.train()
+        found: Found = self._gradient.of(ids, loss_of, budget=self.facts["micro_batch_tokens"], team=self._team)
+        self._add_up()
+        tokens = sum(len(row) for row in ids)
+        loss = float(found.contrast.loss.detach())
         norm = float(torch.nn.utils.clip_grad_norm_(self._parameters, plan.max_gradient_norm))
-        _check(loss, norm, vectors[len(batch.queries) :], step + 1)
+        _check(loss, norm, found.vectors[len(batch.queries) :], step + 1)
         self._optimizer.step()
         self._optimizer.zero_grad(set_to_none=True)
+        self._objective.keep_in_bounds()
+        self.facts["micro_batch_tokens"] = found.budget
+        self._seen = batch, found.vectors
         self.step += 1
         seconds = time.monotonic() - started
         self._count(loss, seconds, len(batch.queries), tokens)
@@ -122,8 +186,12 @@ class Trainer:
             "epoch": self._order.epoch_of(step) + 1,
             "loss": loss,
             "chance_loss": chance,
-            "accuracy": contrast.accuracy,
+            "accuracy": found.contrast.accuracy,
+            "temperature": self.temperature,
+            "masked_pairs": found.contrast.masked,
+            "micro_batch_tokens": found.budget,
             "gradient_norm": norm,
+            "adapter_norm": change_norm(self.encoder.model),
             "learning_rate": rate,
             "seconds": seconds,
             "triples_per_second": len(batch.queries) / seconds,
@@ -132,29 +200,21 @@ class Trainer:
             "eta_seconds": (plan.steps - self.step) * self.facts["seconds"] / self.step,
         }
 
-    def _gradient(self, batch: Batch) -> tuple[Contrast, torch.Tensor, int, float]:
-        model, plan = self.encoder.model, self.plan
-        model.train()
+    def _ids(self, batch: Batch) -> list[list[int]]:
         tokenizer = self.encoder.tokens
         ids = [tokenizer.ids([q], role=Role.QUERY, task=t)[0] for q, t in zip(batch.queries, batch.tasks, strict=True)]
-        ids += tokenizer.ids(batch.documents, role=Role.DOCUMENT)
-        allowed = denominator(
-            batch.query_keys, batch.document_keys, batch.positives, batch.negatives, in_batch=plan.use_in_batch_negatives
-        ).to(self.encoder.device)
-        positives = torch.tensor(batch.positives, device=self.encoder.device)
-        count = len(batch.queries)
+        return ids + tokenizer.ids(batch.documents, role=Role.DOCUMENT)
 
-        def loss(vectors: torch.Tensor) -> Contrast:
-            return info_nce(vectors[:count], vectors[count:], positives, allowed=allowed, temperature=plan.temperature)
+    def _forward(self, batches: Sequence[TokenBatch]) -> torch.Tensor:
+        with self._precision():
+            return embed(self.encoder.model, [batch.to(self.encoder.device) for batch in batches], self.encoder.spec)
 
-        def forward(batches: Sequence[TokenBatch]) -> torch.Tensor:
-            with self._precision():
-                return embed(model, [batch.to(self.encoder.device) for batch in batches], self.encoder.spec)
-
-        pieces = pieces_of(ids, padding=tokenizer.pad, packed=is_packing(model))
-        contrast, vectors = backward(pieces, forward, loss)
-        chance = float(allowed.sum(1).float().log().mean())  # of vectors that say nothing
-        return contrast, vectors, sum(len(row) for row in ids), chance
+    def _add_up(self) -> None:
+        """Make the adapter's gradient that of the whole team; each process has the temperature's already."""
+        if self._team.size > 1:
+            for parameter in self._adapter:  # of a process that had no text
+                parameter.grad = torch.zeros_like(parameter) if parameter.grad is None else parameter.grad
+            self._team.add([p.grad for p in self._adapter if p.grad is not None])
 
     def _precision(self) -> AbstractContextManager[Any]:
         return torch.autocast(self.encoder.device.type, torch.bfloat16) if self._autocast else nullcontext()
@@ -187,5 +247,7 @@ def tuned_spec(plan: TrainingPlan, *, adapter: str | None = None, adapter_hash: 
         pooling=plan.pooling,
         instructed=plan.instruction,
         append_eos=True,
+        bidirectional=plan.bidirectional,
+        layers=plan.base_layers,
         max_length=max(plan.max_length, plan.encode_length),
     )

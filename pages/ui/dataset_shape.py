@@ -9,10 +9,11 @@ import streamlit as st
 from core.domain.filters import TripleFilter
 from core.domain.triple import Verdict
 from core.workbench import Workbench
+from pages.ui.widgets import visible
 
 BARS = 20
 BAR_HEIGHT = 20  # pixels
-COLOURS = {"accepted": "#2e9e6b", "pending": "#9aa4b2", "rejected": "#d1495b"}
+COLOURS = {"accepted": "#2e9e6b", "pending": "#9aa4b2", "rejected": "#d1495b", "disputed": "#e0a030"}
 
 
 def show_shape(workbench: Workbench) -> None:
@@ -29,7 +30,11 @@ def show_shape(workbench: Workbench) -> None:
         st.markdown("##### Why triples were rejected")
         counts = workbench.dataset.counts_by("reason", TripleFilter(verdict=Verdict.REJECTED))
         if counts:
-            st.dataframe(pd.DataFrame({"reason": list(counts), "triples": list(counts.values())}), hide_index=True, key="reasons")
+            st.dataframe(
+                pd.DataFrame({"reason": [visible(reason) for reason in counts], "triples": list(counts.values())}),
+                hide_index=True,
+                key="reasons",
+            )
         else:
             st.caption("None was rejected yet.")
         st.markdown("##### What the checks found")
@@ -46,7 +51,7 @@ def _show_bars(workbench: Workbench, column: str, title: str) -> None:
     totals = workbench.dataset.counts_by(column)
     shown = list(totals)[:BARS]
     rows = [
-        {column: name or "none", "verdict": verdict.value, "triples": count}
+        {column: visible(name) or "none", "verdict": verdict.value, "triples": count}
         for verdict in Verdict
         for name, count in workbench.dataset.counts_by(column, TripleFilter(verdict=verdict)).items()
         if name in shown
@@ -55,7 +60,7 @@ def _show_bars(workbench: Workbench, column: str, title: str) -> None:
         alt.Chart(pd.DataFrame(rows))
         .mark_bar(cornerRadiusEnd=2)
         .encode(
-            y=alt.Y(f"{column}:N", sort=[name or "none" for name in shown], title=None, axis=alt.Axis(labelLimit=180)),
+            y=alt.Y(f"{column}:N", sort=[visible(name) or "none" for name in shown], title=None, axis=alt.Axis(labelLimit=180)),
             x=alt.X("triples:Q", title="triples", axis=alt.Axis(tickMinStep=1)),
             color=alt.Color(
                 "verdict:N", scale=alt.Scale(domain=list(COLOURS), range=list(COLOURS.values())), legend=alt.Legend(orient="top")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import date
 from typing import Any
 
 import pandas as pd
@@ -13,6 +14,7 @@ from core.domain.review import Action, RejectReason, TripleRecord
 from core.domain.triple import Verdict
 from core.errors import WorkbenchError
 from core.workbench import Workbench
+from pages.ui.dataset_likeness import show_similar
 from pages.ui.filter_options import filter_options
 from pages.ui.lineage import show_lineage
 from pages.ui.session import open_workbench, reviewer
@@ -20,14 +22,17 @@ from pages.ui.triple_card import show_card
 from pages.ui.widgets import show_empty_state, visible
 
 PAGE_ROWS = 50
+MOST_SUSPICION = 3.0  # end of the slider; more passes too
+CHOSEN = "chosen-triples"  # in the session: ids selected on all pages
 CELL_CHARACTERS = 240
 ORDERS = (TripleOrder.OLDEST, TripleOrder.NEWEST, TripleOrder.SUSPICIOUS, TripleOrder.GROUP, TripleOrder.TASK, TripleOrder.LANGUAGE)
-SIGNS = {Verdict.PENDING: "… waiting", Verdict.ACCEPTED: "✓ accepted", Verdict.REJECTED: "✗ rejected"}
+SIGNS = {Verdict.PENDING: "… waiting", Verdict.ACCEPTED: "✓ accepted", Verdict.REJECTED: "✗ rejected", Verdict.DISPUTED: "≠ disputed"}
 
 
 def chosen_filter() -> TripleFilter:
     """The filter of the widgets."""
     state = st.session_state
+    low, high = state.get("suspicion") or (0.0, MOST_SUSPICION)
     return TripleFilter(
         text=state.get("text", ""),
         groups=tuple(TaskGroup(g) for g in state.get("groups", [])),
@@ -39,28 +44,61 @@ def chosen_filter() -> TripleFilter:
         source=state.get("from"),
         reviewer=state.get("by"),
         suspicious=True if state.get("suspicious") else None,
+        least_suspicion=low if low > 0 else None,
+        most_suspicion=high if high < MOST_SUSPICION else None,
+        since=_day(state.get("since")),
+        until=_day(state.get("until")),
+        without_negative=True if state.get("bare") else None,
     )
+
+
+def _day(value: date | str | None) -> str:
+    return "" if value is None else str(value)[:10]
 
 
 def show_triples(workbench: Workbench) -> None:
     """Filters, bulk actions, table, and the selected triple below."""
     order = _show_filters(workbench)
     wanted = chosen_filter()
-    total = workbench.dataset.count(wanted)
+    page = int(st.session_state.get("page", 1))
+    records = workbench.dataset.search(wanted, order, PAGE_ROWS, (page - 1) * PAGE_ROWS)
+    all_here = page == 1 and len(records) < PAGE_ROWS  # then counting them would only read everything once more
+    total = len(records) if all_here else workbench.dataset.count(wanted)
     if not total:
         show_empty_state("No triple passes these filters. Clear some of them.")
         return
     pages = -(-total // PAGE_ROWS)
-    page = min(int(st.session_state.get("page", 1)), pages)
-    records = workbench.dataset.search(wanted, order, PAGE_ROWS, (page - 1) * PAGE_ROWS)
+    if not records:  # the filter left fewer pages
+        page = pages
+        records = workbench.dataset.search(wanted, order, PAGE_ROWS, (page - 1) * PAGE_ROWS)
     bulk = st.container()
-    key = f"triples-{hash((wanted, order, page)) & 0xFFFFFFFF:x}"  # another page is another table: its selection starts empty
+    selected = _show_table(records, (wanted, order, page))
+    with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"):
+        first = (page - 1) * PAGE_ROWS + 1
+        words = f"{first:,} to {first + len(records) - 1:,} of {total:,} triples · a selection on the left is kept over pages and filters"
+        st.caption(words, width="content")
+        if pages > 1:
+            st.pagination(pages, key="page")
+    with bulk:
+        _show_bulk(workbench, wanted, total, list(st.session_state[CHOSEN]))
+    _show_selected(workbench, selected)
+
+
+def _show_table(records: list[TripleRecord], view: tuple[Any, ...]) -> list[TripleRecord]:
+    """One page of the table; returns what is selected of it. What is selected on other pages stays in the session."""
+    state = st.session_state
+    chosen: dict[str, None] = state.setdefault(CHOSEN, {})
+    if state.get("table-view") != view:  # another page is another table, which starts with what was selected on it before
+        state["table-view"] = view
+        state["table-visit"] = state.get("table-visit", 0) + 1
+        state["table-start"] = [row for row, record in enumerate(records) if record.id in chosen]
     event: Any = st.dataframe(
         _table(records),
         hide_index=True,
-        key=key,
+        key=f"triples-{state['table-visit']}",
         on_select="rerun",
         selection_mode="multi-row",
+        selection_default={"selection": {"rows": state["table-start"]}},
         height=300,
         column_config={
             "query": st.column_config.TextColumn(width="medium"),
@@ -69,15 +107,16 @@ def show_triples(workbench: Workbench) -> None:
             "suspicion": st.column_config.ProgressColumn(min_value=0, max_value=2, format="%.1f", width="small"),
         },
     )
-    with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"):
-        first = (page - 1) * PAGE_ROWS + 1
-        st.caption(f"{first:,} to {first + len(records) - 1:,} of {total:,} triples · select rows on the left", width="content")
-        if pages > 1:
-            st.pagination(pages, key="page")
     selected = [records[row] for row in event.selection.rows if row < len(records)]
-    with bulk:
-        _show_bulk(workbench, wanted, total, [record.id for record in selected])
-    _show_selected(workbench, selected)
+    here = {record.id for record in records}
+    state[CHOSEN] = {**{i: None for i in chosen if i not in here}, **{record.id: None for record in selected}}
+    return selected
+
+
+def clear_selection() -> None:
+    """Select nothing, on all pages."""
+    st.session_state[CHOSEN] = {}
+    st.session_state.pop("table-view", None)
 
 
 def _show_filters(workbench: Workbench) -> TripleOrder:
@@ -90,19 +129,26 @@ def _show_filters(workbench: Workbench) -> TripleOrder:
         st.multiselect("Groups", list(options["group"]), key="groups", placeholder="all groups", width=170, **collapsed)
         order = st.selectbox("Order", [o.value for o in ORDERS], key="sort", width=180, **collapsed)
         with st.popover("More filters", icon=":material/filter_list:", key="more-filters"):
-            st.multiselect("Languages", list(options["language"]), key="languages", bind="query-params")
+            st.multiselect("Languages", list(options["language"]), key="languages", bind="query-params", format_func=visible)
             _choice("Task", "in_task", list(options["task"]), options["task"])
             _choice("Rejected because", "reason", [r for r in shelf.counts_by("reason", TripleFilter(verdict=Verdict.REJECTED)) if r])
             _choice("Found by a check", "check", list(options["flag_code"]))
             _choice("Source", "from", list(options["source"]))
             _choice("Decided by", "by", [r for r in shelf.counts_by("reviewer") if r])
             st.toggle("Only what a check found something in", key="suspicious", bind="query-params")
+            st.slider("Suspicion: weights of what was found, added", 0.0, MOST_SUSPICION, (0.0, MOST_SUSPICION), 0.1, key="suspicion")
+            st.toggle("Only without a hard negative", key="bare", bind="query-params")
+            since, until = st.columns(2)
+            since.date_input("Decided or written since", None, key="since", help="Days in UTC.")
+            until.date_input("until", None, key="until")
     return TripleOrder(order or TripleOrder.OLDEST)
 
 
 def _choice(label: str, key: str, options: list[str], names: dict[str, str] | None = None) -> None:
     shown = names or {}
-    st.selectbox(label, options, index=None, key=key, placeholder="all", bind="query-params", format_func=lambda o: shown.get(o, o))
+    st.selectbox(
+        label, options, index=None, key=key, placeholder="all", bind="query-params", format_func=lambda o: visible(shown.get(o, o))
+    )
 
 
 def _table(records: list[TripleRecord]) -> pd.DataFrame:
@@ -111,16 +157,16 @@ def _table(records: list[TripleRecord]) -> pd.DataFrame:
             "no.": record.number,
             "verdict": SIGNS[record.standing.verdict],
             "group": record.triple.group.value,
-            "language": record.triple.language,
+            "language": visible(record.triple.language),
             "query": _cell(record.texts.query),
             "positive": _cell(record.texts.positive),
             "hard negative": _cell(record.texts.negative or ""),
             "suspicion": record.suspicion,
             "checks": ", ".join(sorted({flag.code.replace("_", " ") for flag in record.flags})),
-            "reason": record.standing.reason,
-            "by": record.standing.reviewer,
+            "reason": visible(record.standing.reason),
+            "by": visible(record.standing.reviewer),
             "task": _cell(record.triple.task),
-            "source": record.triple.source,
+            "source": visible(record.triple.source),
         }
         for record in records
     ]
@@ -164,6 +210,8 @@ def _show_bulk(workbench: Workbench, wanted: TripleFilter, total: int, selected:
         )
         reasons = [reason.value for reason in RejectReason]
         st.selectbox("because", reasons, key="bulk-reason", label_visibility="collapsed", width=190, index=len(reasons) - 1)
+        if selected:
+            st.button("Clear selection", key="clear-selection", type="tertiary", on_click=clear_selection)
         st.space("stretch")
         with st.popover("Undo a step", icon=":material/undo:", key="steps"):
             _show_steps(workbench)
@@ -215,3 +263,4 @@ def _show_selected(workbench: Workbench, selected: list[TripleRecord]) -> None:
     st.divider()
     show_card(record, show_changes=True)
     show_lineage(workbench, record)
+    show_similar(workbench, record)

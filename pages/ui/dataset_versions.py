@@ -5,16 +5,21 @@ from __future__ import annotations
 import pandas as pd
 import streamlit as st
 
-from core.domain.dataset import DatasetVersion
+from core.domain.dataset import DatasetVersion, Example
 from core.domain.filters import TripleFilter
 from core.domain.groups import TaskGroup
-from core.domain.triple import Verdict
+from core.domain.triple import Texts, Verdict
 from core.errors import WorkbenchError
+from core.review.freezing import Overlap, VersionDiff
 from core.workbench import Workbench
+from pages.ui.problems import problems_shown
 from pages.ui.session import open_workbench
+from pages.ui.triple_card import FIELDS, TITLES, changes_html
 from pages.ui.widgets import page_file, plain, show_empty_state, visible
 
-SHOWN = 20
+SHOWN = 50
+CHANGES_SHOWN = 10
+TEXT_SHOWN = 400  # characters
 
 
 def show_versions(workbench: Workbench) -> None:
@@ -60,7 +65,7 @@ def show_freeze_form(workbench: Workbench) -> None:
                 "side": "held out" if t.task_id in preview.heldout_tasks else "train",
                 "group": t.group.value,
                 "triples": t.triples,
-                "task": t.task,
+                "task": visible(t.task),
             }
             for t in preview.tasks
         ]
@@ -96,7 +101,7 @@ def _table(versions: list[DatasetVersion]) -> pd.DataFrame:
 
 
 def show_version(workbench: Workbench, versions: list[DatasetVersion]) -> None:
-    """One version against an older one, and its train and held-out sides against each other."""
+    """One version against an older one, its sides against each other, and its training side against the tests."""
     names = {version.id: version.name for version in versions}
     left, right = st.columns(2)
     newer = left.selectbox("Version", list(names), key="version", format_func=lambda i: names[i])
@@ -108,24 +113,66 @@ def show_version(workbench: Workbench, versions: list[DatasetVersion]) -> None:
     )
     if newer and older:
         _show_diff(workbench, older, newer)
-    if newer and st.toggle("Check that no text stands on both sides of the split", key="check-overlap"):
+    if newer and st.toggle("Check that no text stands on both sides of the split, or in a test collection", key="check-overlap"):
         _show_overlap(workbench, newer)
+        for name, label in workbench.evaluation.collections.names():
+            with problems_shown():
+                _show_test_overlap(workbench, newer, name, label)
 
 
 def _show_diff(workbench: Workbench, older: str, newer: str) -> None:
-    diff = workbench.dataset.diff(older, newer)
-    counts = {"added": diff.added, "removed": diff.removed, "edited": diff.rewritten, "moved side": diff.moved}
-    for column, (name, ids) in zip(st.columns(5), counts.items(), strict=False):
+    diff = _diff(str(workbench.settings.workspace), older, newer)
+    changes = {"added": diff.added, "removed": diff.removed, "changed": diff.rewritten, "moved side": diff.moved}
+    for column, (name, ids) in zip(st.columns(4), changes.items(), strict=True):
         column.metric(name, f"{len(ids):,}", help="triples")
     st.caption(f"{diff.same:,} triples are the same in both.")
-    texts = {e.triple_id: e.texts.query for version in (older, newer) for e in workbench.dataset.examples(version)}
-    rows = [{"change": name, "query": visible(texts[i]), "id": i} for name, ids in counts.items() for i in ids[:SHOWN]]
-    if rows:
+    kinds = [name for name, ids in changes.items() if ids]
+    if not kinds:
+        return
+    kind = st.segmented_control("Show", kinds, default=kinds[0], key="diff-kind", label_visibility="collapsed", required=True)
+    ids = changes[kind if kind in changes else kinds[0]]
+    shown = ids[:SHOWN]
+    before, after = ({e.triple_id: e for e in workbench.dataset.examples_of(version, shown)} for version in (older, newer))
+    if kind == "changed":
+        for i in shown[:CHANGES_SHOWN]:
+            _show_change(before[i].texts, after[i].texts)
+    else:
+        rows = [_row(before.get(i), after.get(i)) for i in shown]
         st.dataframe(pd.DataFrame(rows), hide_index=True, key="diff-rows")
+    if len(ids) > len(shown) or (kind == "changed" and len(ids) > CHANGES_SHOWN):
+        st.caption(f"The first of {len(ids):,}. `python -m core versions diff` lists all of them.")
+
+
+@st.cache_data(show_spinner="Comparing …", max_entries=8)
+def _diff(workspace: str, older: str, newer: str) -> VersionDiff:
+    return open_workbench().dataset.diff(older, newer)  # versions never change
+
+
+def _row(before: Example | None, after: Example | None) -> dict[str, str]:
+    example = after or before
+    assert example is not None  # an id of a difference stands in one of the two
+    sides = " → ".join(dict.fromkeys(e.split.value for e in (before, after) if e))
+    return {
+        "side": sides,
+        "query": visible(example.texts.query[:TEXT_SHOWN]),
+        "positive": visible(example.texts.positive[:TEXT_SHOWN]),
+        "hard negative": visible((example.texts.negative or "")[:TEXT_SHOWN]),
+        "task": visible(example.task),
+        "id": example.triple_id,
+    }
+
+
+def _show_change(before: Texts, after: Texts) -> None:
+    names = [name for name in FIELDS if getattr(before, name) != getattr(after, name)]
+    with st.container(border=True):
+        for column, name in zip(st.columns(len(names)), names, strict=True):
+            column.markdown(f"**{TITLES[name]}**")
+            with column:
+                st.html(changes_html(getattr(before, name) or "", getattr(after, name) or ""))
 
 
 def _show_overlap(workbench: Workbench, version: str) -> None:
-    found = workbench.dataset.overlap(version)
+    found = _overlap(str(workbench.settings.workspace), version)
     if not found:
         st.success("No query and no document stands on both sides (compared without case and spacing).", icon=":material/check:")
         return
@@ -138,3 +185,21 @@ def _show_overlap(workbench: Workbench, version: str) -> None:
     st.dataframe(pd.DataFrame(rows), hide_index=True, key="overlap-rows")
     if len(found) > SHOWN:
         st.caption(plain(f"… and {len(found) - SHOWN:,} more"))
+
+
+@st.cache_data(show_spinner="Comparing …", max_entries=8)
+def _overlap(workspace: str, version: str) -> list[Overlap]:
+    return open_workbench().dataset.overlap(version)
+
+
+def _show_test_overlap(workbench: Workbench, version: str, name: str, label: str) -> None:
+    found = workbench.evaluation.overlap(name, version)
+    texts = {"query": found.queries, "document": found.documents, "task": found.tasks}
+    total = sum(len(some) for some in texts.values())
+    if not total:
+        st.success(plain(f"{label}: no query, document or task of it is in the training side."), icon=":material/check:")
+        return
+    counts = f"{len(found.queries):,} queries, {len(found.documents):,} documents and {len(found.tasks):,} tasks"
+    st.warning(plain(f"{label}: {counts} in the training side. A score on it would flatter the model."), icon=":material/warning:")
+    rows = [{"kind": kind, "text": visible(text[:300])} for kind, some in texts.items() for text in some[:SHOWN]]
+    st.dataframe(pd.DataFrame(rows), hide_index=True, key=f"test-overlap-{name}")

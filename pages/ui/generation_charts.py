@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 
 import altair as alt
 import pandas as pd
 import streamlit as st
 
 from core.domain.groups import TaskGroup
-from core.domain.jobs import Job, JobState
+from core.domain.jobs import Job, JobKind, JobState
+from core.domain.prompt import PromptStep
 from core.domain.request import GenerationProgress, RequestRecord, RequestState
 from core.domain.task import TaskState
+from core.domain.yields import YieldAxis, total
 from core.errors import WorkbenchError
 from pages.ui.problems import show_problem
 from pages.ui.prompt_editor import money
-from pages.ui.session import open_workbench
+from pages.ui.session import open_workbench, reviewer
 from pages.ui.widgets import job_badge, plain, visible
 
 STATES = {  # words and colours that hold in light and dark
@@ -26,9 +29,9 @@ STATES = {  # words and colours that hold in light and dark
     RequestState.PLANNED: ("waiting", "#9aa5b1"),
 }
 TASK_COLOURS = {TaskState.ACCEPTED: "#2e8b57", TaskState.PROPOSED: "#e0a030", TaskState.REJECTED: "#9aa5b1"}
+STEPS = {JobKind.BRAINSTORM: PromptStep.BRAINSTORM, JobKind.GENERATE: PromptStep.EXAMPLE}
 UNKNOWN_PRICE = "The price of this model at this address is unknown. Unknown is never shown as 0."
 RAW_SHOWN = 20_000  # characters
-ENDED = (JobState.STOPPED, JobState.FAILED, JobState.LOST)
 
 
 def duration(seconds: float | None) -> str:
@@ -56,13 +59,13 @@ def show_attempts() -> None:
 
 def show_job(job: Job, *, unit: str) -> None:
     """Title, state, controls, numbers, yield by group, failures."""
-    title, state, control = st.columns([5, 1.2, 2.2], vertical_alignment="center")
-    title.markdown(f"**{plain(job.title)}**  \n:small[{plain(job.id)} · started {job.created_at[:16].replace('T', ' ')} UTC]")
+    title, state, control = st.columns([5, 1.1, 2.9], vertical_alignment="center")
+    title.markdown(f"**{plain(job.title)}**  \n:small[{plain(job.id)} · started {_clock(job.created_at)}{_ended_by(job)}]")
     with state:
         job_badge(job)
     with control:
         _controls(job)
-    if job.failure and job.state in ENDED:
+    if job.failure and job.state.resumable:
         hint = f"\n\n**What to do:** {plain(job.failure.hint)}" if job.failure.hint else ""
         st.error(plain(job.failure.message) + hint, icon=":material/error:")
     progress = open_workbench().generation.progress(job.id)
@@ -73,26 +76,44 @@ def show_job(job: Job, *, unit: str) -> None:
         _failures(job, progress)
 
 
+def _clock(time: str) -> str:
+    return f"{time[:16].replace('T', ' ')} UTC"
+
+
+def _ended_by(job: Job) -> str:
+    """Who paused or stopped it, and when."""
+    asked = job.ended_on
+    if asked is None or not asked.at:
+        return ""
+    word = "asked to " + ("pause" if asked.state is JobState.PAUSED else "stop") if job.state.active else asked.state.value
+    return f" · {word} {_clock(asked.at)}" + (f" by {plain(asked.by)}" if asked.by else "")
+
+
 def _controls(job: Job) -> None:
-    board = open_workbench().jobs
+    board, who = open_workbench().jobs, reviewer()
+    row = st.container(horizontal=True, horizontal_alignment="right")
     if job.state in (JobState.QUEUED, JobState.RUNNING):
-        st.button("Stop", key=f"stop-{job.id}", icon=":material/stop:", on_click=attempt, args=(board.stop, job.id),
-                  width="stretch", help="Replies under way are waited for and kept.")  # fmt: skip
-    elif job.state is JobState.STOPPING:
-        st.caption("Waiting for the replies under way …")
-    elif job.state in ENDED:
-        st.button("Resume", key=f"resume-{job.id}", icon=":material/play_arrow:", on_click=attempt, args=(board.resume, job.id),
-                  width="stretch", help="Sends only what has no reply yet.")  # fmt: skip
+        row.button("Pause", key=f"pause-{job.id}", icon=":material/pause:", on_click=attempt, args=(partial(board.pause, by=who), job.id),
+                   help="Replies under way are waited for and kept; Resume goes on from there, after a restart too.")  # fmt: skip
+    elif job.state.active:
+        row.caption("Waiting for the replies under way …")
+    elif job.state.resumable:
+        row.button("Resume", key=f"resume-{job.id}", icon=":material/play_arrow:", on_click=attempt, args=(board.resume, job.id),
+                   help="Sends only what has no reply yet.")  # fmt: skip
+    if job.state in (JobState.QUEUED, JobState.RUNNING, JobState.PAUSING, JobState.PAUSED):
+        row.button("Stop", key=f"stop-{job.id}", icon=":material/stop:", on_click=attempt, args=(partial(board.stop, by=who), job.id),
+                   help="For good: replies under way are kept, and what is hung is ended after 5 minutes.")  # fmt: skip
 
 
 def _numbers(job: Job, progress: GenerationProgress, unit: str) -> None:
     tally = progress.tally
     st.progress(min(1.0, tally.ended / tally.total) if tally.total else 0.0, text=f"{tally.ended:,} of {tally.total:,} requests")
     columns = st.columns(6)
-    added = job.result.get("added")
     columns[0].metric("Parsed", f"{tally.parsed:,}", help="Replies that could be used")
     columns[1].metric("Failed", f"{tally.failed:,}")
-    columns[2].metric(f"New {unit}", "–" if added is None else f"{added:,}", help="Known when the run ends; duplicates are not counted")
+    made = total(open_workbench().yields.by(YieldAxis.GROUP, step=STEPS[job.kind], job_ids=[job.id]))
+    flagged = f"; {made.flagged:,} of them are flagged by a check" if made.flagged else ""
+    columns[2].metric(f"New {unit}", f"{made.made:,}", help=f"Duplicates are not counted{flagged}")
     columns[3].metric("Cost so far", money(tally.cost, unknown="?"), help=None if tally.cost is not None else UNKNOWN_PRICE)
     rate = f"{progress.replies_a_minute:.3g}" if progress.replies_a_minute and job.state.active else "–"
     columns[4].metric("Per minute", rate, help="Replies a minute, over the newest 40")

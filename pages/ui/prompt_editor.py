@@ -1,15 +1,14 @@
-"""Pieces of the Prompts page: the slots beside the editor, versions with their yield, what a real call brought."""
+"""Pieces of the Prompts page: the slots beside the editor, what a real call brought."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 import pandas as pd
 import streamlit as st
 
 from core.domain.languages import LANGUAGES
-from core.domain.prompt import Preview, PromptVersion, PromptYield, TrialReport
+from core.domain.prompt import Preview, TrialReport
 from core.domain.triple import SlotValue
 from pages.ui.widgets import plain, show_text
 
@@ -44,27 +43,6 @@ def show_preview(preview: Preview) -> None:
     values = dict(preview.slots)
     st.markdown(" ".join(f":blue-badge[{plain(name)}: {plain(str(value))}]" for name, value in values.items()))
     st.code(preview.text, language=None, wrap_lines=True, height=330)
-
-
-def versions_table(versions: Sequence[PromptVersion], yields: Mapping[str, PromptYield]) -> pd.DataFrame:
-    """One row a version with what it brought."""
-    return pd.DataFrame([_version_row(version, yields.get(version.id, PromptYield(version.id))) for version in versions])
-
-
-def _version_row(version: PromptVersion, brought: PromptYield) -> dict[str, Any]:
-    judged = brought.accepted + brought.rejected
-    return {
-        "version": f"v{version.number}",
-        "note": version.note,
-        "saved": version.created_at[:16].replace("T", " "),
-        "requests sent": brought.sent,
-        "parsed": f"{brought.parsed / brought.sent:.0%}" if brought.sent else "–",
-        "accepted": brought.accepted,
-        "rejected": brought.rejected,
-        "pending": brought.pending,
-        "acceptance": f"{brought.accepted / judged:.0%}" if judged else "–",
-        "$ per accepted": money(brought.cost_per_accepted, unknown="unknown price" if brought.cost is None else "–"),
-    }
 
 
 def money(dollars: float | None, *, unknown: str = "unknown price") -> str:

@@ -16,6 +16,7 @@ CURVES = {  # field -> title with unit, number format
     "gradient_norm": ("Gradient norm, before clipping", ".2f"),
     "learning_rate": ("Learning rate", ".1e"),
 }
+ADAPTER_NORM = "Norm of the LoRA B matrices, 0 at the start"
 DASHES = [[1, 0], [6, 3], [2, 2], [8, 3, 2, 3]]  # runs differ by dash as well as by colour
 Event = Mapping[str, Any]
 
@@ -57,6 +58,44 @@ def overlay(tables: Mapping[str, pd.DataFrame], field: str) -> alt.Chart:
         )
         .properties(height=HEIGHT + 90, title=alt.TitleParams(title, fontSize=13, anchor="start"))
     )
+
+
+KIND_MARKS = {"positive": "+", "hard negative": "−", "in the batch": "", "left out": "×"}  # told by a sign, never by colour alone
+
+
+def similarity_table(event: Event) -> pd.DataFrame:
+    """One row a cell of the batch's similarity matrix, for `similarity_chart`."""
+    rows = [
+        {
+            "query": row + 1,
+            "document": column + 1,
+            "cosine": cosine,
+            "kind": event["kinds"][row][column],
+            "mark": KIND_MARKS[event["kinds"][row][column]],
+            "query_text": event["queries"][row],
+            "document_text": event["documents"][column],
+        }
+        for row, cosines in enumerate(event["cosines"])
+        for column, cosine in enumerate(cosines)
+    ]
+    return pd.DataFrame(rows)
+
+
+def similarity_chart(event: Event) -> alt.LayerChart:
+    """Queries down, documents across, cosine as brightness, and a sign for what the document is to the query."""
+    base = alt.Chart(similarity_table(event)).encode(
+        x=alt.X("document:O", title="document", axis=alt.Axis(labelAngle=0)),
+        y=alt.Y("query:O", title="query"),
+        tooltip=[
+            alt.Tooltip("query_text:N", title="query"),
+            alt.Tooltip("document_text:N", title="document"),
+            alt.Tooltip("cosine:Q", format=".3f"),
+            alt.Tooltip("kind:N", title="to this query"),
+        ],
+    )
+    cells = base.mark_rect().encode(color=alt.Color("cosine:Q", scale=alt.Scale(scheme="viridis"), legend=alt.Legend(format=".1f")))
+    signs = base.mark_text(fontSize=12, fontWeight="bold", stroke="black", strokeWidth=0.3, color="white").encode(text="mark:N")
+    return alt.layer(cells, signs).properties(height=max(160, 20 * len(event["queries"])))
 
 
 def probe_table(events: Sequence[Event]) -> pd.DataFrame:

@@ -7,6 +7,7 @@ from typing import Any
 import streamlit as st
 
 from core.domain.jobs import Job
+from core.training.export import ExportForm
 from core.workbench import Workbench
 from pages.ui import training_curves as curves
 from pages.ui.widgets import plain
@@ -39,15 +40,71 @@ def show_facts(workbench: Workbench, job: Job) -> None:
     """Checks, texts, result, plan and log of a run."""
     events, _ = workbench.jobs.events(job.id)
     facts = {e["kind"]: e for e in events if e["kind"] in ("parity", "data", "adapter")}
-    checks, plan, log = st.tabs(["Checks", "Plan and result", "Log"], key="train-facts")
+    checks, denominator, export, plan, log = st.tabs(["Checks", "Denominator", "Export", "Plan and result", "Log"], key="train-facts")
     with checks:
         show_checks(facts)
+        show_norms(events)
+    with denominator:
+        show_denominator(events)
+    with export:
+        show_export(workbench, job)
     with plan:
         one, two = st.columns(2)
         one.json(job.plan, expanded=1)
         two.json(job.result or {"result": "not yet"}, expanded=2)
     with log:
         st.code(workbench.jobs.log_tail(job.id, characters=8000) or "The log is empty.", language=None, height=260)
+
+
+def show_export(workbench: Workbench, job: Job) -> None:
+    """The tuned model as a folder: the adapter from here, the merged model from a shell, since no page loads a model."""
+    if "encoder" not in job.result:
+        st.caption("There is no tuned model yet. It comes when the run is over; a stopped run has one as well.")
+        return
+    kept = workbench.training.checkpoints(job)
+    steps = st.multiselect(
+        "Average these checkpoints", kept, format_func=lambda step: f"step {step}", key="train-average",
+        help="Two or more: the mean of their LoRA weights as a new adapter. None: the model as the run left it.",
+    )  # fmt: skip
+    name = f"{job.id}-average-{'-'.join(map(str, sorted(steps)))}" if steps else job.id
+    folder = workbench.settings.workspace.resolve() / "exports" / name
+    if len(steps) == 1:
+        st.caption("One checkpoint alone is no average: choose another one with it.")
+        return
+    if st.button("Write the adapter", key="train-export", icon=":material/output:"):
+        found = workbench.export_model(job.id, folder, form=ExportForm.ADAPTER, steps=steps)
+        st.success(f"{found['bytes'] / 1e6:.1f} MB in {plain(found['folder'])}, with a model card.", icon=":material/check_circle:")
+    st.caption("The merged model for transformers and sentence-transformers, with the same vectors, is written in a shell:")
+    averaged = "".join(f" --average {step}" for step in sorted(steps))
+    st.code(
+        f"python -m core export-model {job.id} --to {folder}-merged{averaged} --workspace {workbench.settings.workspace.resolve()}",
+        language="bash",
+    )
+
+
+def show_denominator(events: list[dict[str, Any]]) -> None:
+    """What queries of a batch were compared with, as a picture."""
+    looks = {e["step"]: e for e in events if e["kind"] == "similarities"}
+    if not looks:
+        st.caption("The first step brings the picture: which documents each query is compared with, and how near they are.")
+        return
+    step = st.select_slider("After step", sorted(looks), value=max(looks), key="train-picture-step") if len(looks) > 1 else max(looks)
+    look = looks[step]
+    st.caption(
+        f"Step {step}: {look['batch_queries']} queries, {look['batch_documents']} different documents; a query's denominator holds "
+        f"{look['counted']:.1f} of them on average. Shown: {len(look['queries'])} queries with their positives (+) and hard negatives (−); "
+        "× is left out of the query's denominator because its text answers the query too, or because the plan keeps others out."
+    )
+    picture = curves.similarity_chart(look)
+    st.altair_chart(picture, key="train-similarities", width="stretch", alt="Cosines between queries and documents of one batch")
+
+
+def show_norms(events: list[dict[str, Any]]) -> None:
+    """That the adapter moves."""
+    norms = [e["adapter_norm"] for e in events if e["kind"] == "step" and "adapter_norm" in e]
+    if norms:
+        icon = ":material/check_circle:" if norms[-1] > 0 else ":material/cancel:"
+        st.markdown(f"{icon} {curves.ADAPTER_NORM}: {norms[0]:.3f} after the first step seen, {norms[-1]:.3f} now")
 
 
 def show_checks(facts: dict[str, dict[str, Any]]) -> None:
@@ -68,6 +125,11 @@ def show_checks(facts: dict[str, dict[str, Any]]) -> None:
             f":material/check_circle: {data['texts']:,} texts, {data['tokens_median']:.0f} tokens in the middle, at most "
             f"{data['tokens_longest']:,}; {data['cut_share']:.0%} are cut, {data['tokens_kept_share']:.0%} of all tokens are kept"
         )
+        if "padding_share" in data:
+            st.markdown(
+                f":material/check_circle: padding: {data['padding_share']:.0%} of a batch's slots, cut by length; padded to one rectangle "
+                f"it would be {data['padding_share_one_rectangle']:.0%}"
+            )
     if adapter := facts.get("adapter"):
         icon = ":material/check_circle:" if adapter["differs_from_base"] else ":material/cancel:"
         change = f"a cosine between two documents changed by up to {adapter['largest_cosine_change']:.2f}"

@@ -12,10 +12,12 @@ import streamlit as st
 
 from core.domain.groups import GROUPS, TaskGroup
 from core.domain.languages import count_words
-from core.domain.review import Action, Decision, TripleRecord
+from core.domain.review import VERDICTS, Action, Decision, Standing, TripleRecord, changes_of, hidden_from
 from core.domain.spans import Change, Span, changes, copied_spans
 from core.domain.triple import Flag, Triple, Verdict
-from pages.ui.widgets import plain, visible
+from core.review.ordering import Suggestion
+from pages.ui.session import reviewer
+from pages.ui.widgets import plain, plain_badge, visible
 
 FIELDS = ("query", "positive", "negative")
 TITLES = {"query": "Query", "positive": "Positive", "negative": "Hard negative"}
@@ -24,6 +26,13 @@ VERDICT_BADGES = {
     Verdict.PENDING: (":material/hourglass_empty:", "gray"),
     Verdict.ACCEPTED: (":material/check:", "green"),
     Verdict.REJECTED: (":material/close:", "red"),
+    Verdict.DISPUTED: (":material/balance:", "orange"),
+}
+VERDICT_SIGNS = {
+    Verdict.PENDING: "… waiting",
+    Verdict.ACCEPTED: "✓ accepted",
+    Verdict.REJECTED: "✗ rejected",
+    Verdict.DISPUTED: "≠ disputed",
 }
 BODY = "white-space:pre-wrap;overflow-wrap:anywhere;unicode-bidi:isolate;line-height:1.55;font-size:0.95rem"
 COPIED = "background:rgba(255,176,32,.28);border-bottom:2px solid rgba(230,140,0,.95);color:inherit;border-radius:2px"
@@ -58,10 +67,14 @@ def _escaped(text: str) -> str:
     return html.escape(visible(text))
 
 
-def show_card(record: TripleRecord, *, scores: dict[str, float] | None = None, show_changes: bool = False) -> None:
-    """Heading, reasons for suspicion and the three columns."""
+def show_card(
+    record: TripleRecord, *, scores: dict[str, float] | None = None, show_changes: bool = False, suggestion: Suggestion | None = None
+) -> None:
+    """Heading, reasons for suspicion, what the reviewer's own verdicts suggest, and the three columns."""
     _show_heading(record)
     _show_reasons([flag for flag in record.flags if not flag.field])
+    if suggestion:
+        _show_suggestion(suggestion)
     names = [name for name in FIELDS if getattr(record.texts, name) is not None]
     narrow_query = len(names) == len(FIELDS) and len(record.texts.query) < SHORT_QUERY
     weights = [1.0, 1.35, 1.35] if narrow_query else [1.0] * len(names)
@@ -80,9 +93,9 @@ def _show_heading(record: TripleRecord) -> None:
     triple = record.triple
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         st.badge(triple.group.value, icon=":material/category:", color="blue")
-        st.badge(plain(_languages(triple)), icon=":material/translate:", color="violet")
+        st.badge(plain_badge(_languages(triple)), icon=":material/translate:", color="violet")
         if triple.topic:
-            st.badge(plain(triple.topic), icon=":material/topic:", color="gray")
+            st.badge(plain_badge(triple.topic), icon=":material/topic:", color="gray")
         icon, colour = VERDICT_BADGES[record.standing.verdict]
         st.badge(_verdict_words(record), icon=icon, color=colour)  # type: ignore[arg-type]
         if record.standing.flagged:
@@ -108,7 +121,9 @@ def _verdict_words(record: TripleRecord) -> str:
     standing = record.standing
     if standing.verdict is Verdict.PENDING:
         return "waiting"
-    return plain(f"{standing.verdict.value} by {standing.reviewer}" + (f": {standing.reason}" if standing.reason else ""))
+    if standing.verdict is Verdict.DISPUTED:
+        return "disputed"
+    return plain_badge(f"{standing.verdict.value} by {standing.reviewer}" + (f": {standing.reason}" if standing.reason else ""))
 
 
 def _show_field(record: TripleRecord, name: str, score: float | None, *, show_changes: bool) -> None:
@@ -161,10 +176,39 @@ def _show_reasons(found: Sequence[Flag]) -> None:
         st.markdown(f":small[:{colour}[:material/{icon}:] {plain(flag.message)}]")
 
 
+def _show_suggestion(suggestion: Suggestion) -> None:
+    told = f"Suggestion from your {suggestion.learnt_from:,} verdicts: reject ({suggestion.probability:.0%})"
+    st.markdown(f":small[:violet[:material/lightbulb: **{told}**] {plain('; '.join(suggestion.reasons))}]")
+
+
 def show_history(log: Sequence[Decision]) -> None:
-    """All decisions on a triple, oldest first, with what was undone."""
+    """All decisions on a triple, oldest first: who, when, from what to what, on which words of the checks, and what was undone.
+
+    Others' verdicts on a triple that is still being read are kept back.
+    """
     undone = {entry.undoes for entry in log if entry.action is Action.UNDO}
-    for entry in log:
-        words = f"**{plain(entry.reviewer)}** {entry.action.value}" + (f" · {plain(entry.reason)}" if entry.reason else "")
+    hidden = hidden_from(reviewer(), log)
+    for entry, before, after in changes_of(log):
+        when = f":gray[{entry.created_at[:16].replace('T', ' ')} UTC]"
+        if entry.id in hidden or entry.undoes in hidden:
+            st.markdown(f"{when} :material/visibility_off: somebody read it; the verdict is shown once all have given theirs")
+            continue
+        words = f"**{plain(entry.reviewer)}** {_action_words(entry)}" + (f" · {plain(entry.reason)}" if entry.reason else "")
         marks = (" · bulk" if entry.batch_id else "") + (" · undone" if entry.id in undone else "")
-        st.markdown(f":gray[{entry.created_at[:16].replace('T', ' ')} UTC] {words}:gray[{marks}]")
+        st.markdown(f"{when} {words} :gray[{_change_words(before, after)}{marks}]")
+        if entry.shown:
+            st.caption("on screen: " + plain("; ".join(entry.shown)))
+
+
+def _action_words(entry: Decision) -> str:
+    if entry.adjudicates:
+        return f"{entry.action.value}, settling the dispute"
+    if entry.readers > 1 and entry.action in VERDICTS:
+        return f"{entry.action.value}, one of {entry.readers} readers"
+    return entry.action.value
+
+
+def _change_words(before: Standing, after: Standing) -> str:
+    """From what to what: verdict, and which texts."""
+    words = [f"{before.verdict.value} → {after.verdict.value}"] if before.verdict is not after.verdict else []
+    return "".join(f" · {word}" for word in (*words, *(["texts changed"] if before.texts != after.texts else [])))

@@ -12,9 +12,13 @@ from core.domain.jobs import Job, JobState
 
 PAGES = Path(__file__).resolve().parent.parent
 MARKUP = re.compile(r"([\\`*_{}\[\]()#+\-.!|<>~$:^&=])")
+# Where markdown begins to see a link in bare text, whatever is escaped: a word joiner there shows nothing and breaks it.
+ADDRESS = re.compile(r"(?<=http)(?=s?://)|(?<=www)(?=\.)|(?=@)", re.IGNORECASE)
 STATE_BADGES = {  # icon, colour, word: colour is never the only sign
     JobState.QUEUED: (":material/hourglass_empty:", "gray"),
     JobState.RUNNING: (":material/play_arrow:", "blue"),
+    JobState.PAUSING: (":material/hourglass_bottom:", "orange"),
+    JobState.PAUSED: (":material/pause:", "orange"),
     JobState.STOPPING: (":material/hourglass_bottom:", "orange"),
     JobState.STOPPED: (":material/stop:", "orange"),
     JobState.DONE: (":material/check:", "green"),
@@ -34,8 +38,13 @@ def visible(text: str) -> str:
 
 
 def plain(text: str) -> str:
-    """Text escaped so that Streamlit's markdown shows it as it is."""
-    return MARKUP.sub(r"\\\1", visible(text))
+    """Text escaped so that Streamlit's markdown shows it as it is; no address in it becomes a link."""
+    return MARKUP.sub(r"\\\1", ADDRESS.sub("\u2060", visible(text)))
+
+
+def plain_badge(text: str) -> str:
+    """`plain` for the label of st.badge, which escapes brackets itself."""
+    return plain(text).replace("\\[", "[").replace("\\]", "]")
 
 
 def show_text(text: str, *, key: str | None = None) -> None:

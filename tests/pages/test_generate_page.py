@@ -5,7 +5,11 @@ from pathlib import Path
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from core.domain.jobs import JobKind
+from core.domain.jobs import EndRequest, JobKind, JobState
+from core.domain.plans import GenerationPlan
+from core.domain.review import Action
+from core.jobs.child import run_child
+from core.jobs.context import STOP_FILE, ask_to_end, end_request
 from core.storage.batches import BatchStore
 from core.storage.ledger import Leaving, Ledger
 from core.workbench import Workbench
@@ -65,6 +69,91 @@ def test_a_job_is_shown_with_its_failures_and_raw_replies(workbench: Workbench, 
     assert not page.exception
     assert {metric.label: metric.value for metric in page.metric if metric.label in ("Parsed", "Failed")} == {"Parsed": "3", "Failed": "1"}
     assert "not json at all" in words(page, "code")
+
+
+def test_yields_are_told_by_prompt_version_group_language_and_model_with_their_cost(workbench: Workbench, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(workbench.jobs, "_launch", lambda job: None)
+    assert "No example has been asked for yet" in words(open_page(), "markdown")
+    bench = Bench(workbench, workbench.settings.jobs_folder)
+    for start, model, price in ((0, "priced", {"prompt": 1.0, "completion": 1.0}), (10, "unpriced", None)):
+        plan = make_plan(3, model=model, price=price, languages={"French": 1.0})
+        job = bench.desk.start_generation(plan)
+        bench.generate(ScriptedModel(lambda request, n, start=start: example_text("sts", start + n)), plan, job_id=job.id)
+    triple = bench.triples.find()[0]
+    workbench.review.decide(triple.id, Action.ACCEPT, "me")
+    page = open_page()
+    page.segmented_control(key="yield-axis").set_value("model").run()
+    assert not page.exception
+    rows = {row["model"]: row for row in yields_table(page)}
+    assert set(rows) == {"priced", "unpriced", "all"}
+    assert (rows["all"]["sent"], rows["all"]["accepted"], rows["all"]["to review"]) == (6, 1, 5)
+    assert rows["priced"]["acceptance"] == "100% of 1"
+    assert rows["priced"]["$ per accepted"] == rows["priced"]["cost"] != "–"
+    assert rows["unpriced"]["cost"] == rows["unpriced"]["$ per accepted"] == "unknown price"
+    assert rows["all"]["cost"].endswith("+ 3 of 6 unknown")
+    for axis, name in (("language", "French"), ("group", "sts"), ("prompt version", "sts v1 · built in")):
+        page.segmented_control(key="yield-axis").set_value(axis).run()
+        assert [row[axis] for row in yields_table(page)] == [name]
+    page.segmented_control(key="yield-scope").set_value("the job above").run()
+    assert [row["sent"] for row in yields_table(page)] == [3]
+
+
+def test_three_examples_are_written_first_and_not_paid_again(workbench: Workbench, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("core.jobs.board.JobBoard._launch", lambda self, job: None)
+    workbench.endpoints.save({"name": "Mine", "base_url": "http://scripted/v1", "model": "scripted"})
+    workbench.endpoints.choose_default("Mine")
+    page = open_page()
+    page.number_input(key="count-sts").set_value(5)
+    page.number_input(key="count-bitext").set_value(5)
+    page.number_input(key="generate-seed").set_value(7)
+    page.session_state["plan-preview"] = True
+    page.run()
+    assert not page.exception
+    assert "Not asked yet." in words(page, "text")
+    page.button(key="write-first").click().run()
+    [job] = workbench.jobs.find(JobKind.GENERATE)
+    plan = GenerationPlan.model_validate(job.plan)
+    assert {group.value: count for group, count in plan.counts.items()} == {"sts": 2, "bitext": 1}
+    bench = Bench(workbench, workbench.settings.jobs_folder)
+    bench.generate(ScriptedModel(lambda request, n: example_text("sts", n)), plan, job_id=job.id)
+    page.run()
+    assert not page.exception
+    assert "Not asked yet." not in words(page, "text")
+    assert {metric.label: metric.value for metric in page.metric}["Requests to send"] == "7"
+
+
+def yields_table(page: AppTest) -> list[dict[str, object]]:
+    [table] = [found.value for found in page.dataframe if "$ per accepted" in found.value.columns]
+    return table.to_dict("records")
+
+
+def test_a_job_at_work_can_be_paused_and_a_paused_one_says_who_paused_it(workbench: Workbench, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(workbench.jobs, "_launch", lambda job: None)
+    bench = Bench(workbench, workbench.settings.jobs_folder)
+    plan = make_plan(4, in_flight=1)
+    job = bench.desk.start_generation(plan)
+    page = open_page()
+    page.button(key=f"pause-{job.id}").click().run()
+    assert not page.exception
+    asked = end_request(job.folder)
+    assert asked is not None
+    assert (asked.state, asked.by) == (JobState.PAUSED, workbench.settings.reviewer)
+
+    def pausing(request, n: int) -> str:
+        ask_to_end(job.folder, EndRequest(JobState.PAUSED, "Ada", "2026-01-02T03:04:05"))
+        return example_text("sts", n)
+
+    (job.folder / STOP_FILE).unlink()
+    bench.model = ScriptedModel(pausing)
+    assert run_child(job.id, workbench._job_store, {JobKind.GENERATE: bench.desk.run_generation}) is JobState.PAUSED
+    page = open_page()
+    assert not page.exception
+    assert "paused 2026-01-02 03:04 UTC by Ada" in words(page, "markdown")
+    assert {metric.label: metric.value for metric in page.metric}["New triples"] == "1"
+    assert page.button(key=f"resume-{job.id}")
+    page.button(key=f"stop-{job.id}").click().run()
+    assert workbench.jobs.get(job.id).state is JobState.STOPPED
+    assert page.button(key=f"resume-{job.id}")
 
 
 @pytest.mark.slow

@@ -6,8 +6,13 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from core.domain.groups import TaskGroup
+from core.domain.jobs import JobKind
+from core.domain.plans import GenerationPlan
 from core.domain.prompt import PromptStep
 from core.workbench import Workbench
+from tests.core.generation.jobs import Bench
+from tests.core.llm.scripted import ScriptedModel, example_text
+from tests.factories import make_task
 
 ROOT = Path(__file__).parents[2]
 TEMPLATE = "template-short-long-example"
@@ -73,3 +78,35 @@ def test_every_group_and_step_opens(page: AppTest):
         if len(steps.options) > 1:
             steps.set_value("brainstorm").run()
             assert not page.exception
+
+
+def test_two_versions_are_compared_on_the_same_tasks(workbench: Workbench, page: AppTest, monkeypatch: pytest.MonkeyPatch):
+    assert "Two versions can be compared" in words(page, "markdown")
+    monkeypatch.setattr("core.jobs.board.JobBoard._launch", lambda self, job: None)
+    workbench.endpoints.save({"name": "Mine", "base_url": "http://scripted/v1", "model": "m", "price": {"prompt": 1.0, "completion": 1.0}})
+    workbench.endpoints.choose_default("Mine")
+    old = workbench.prompts.newest(TaskGroup.SHORT_LONG, PromptStep.EXAMPLE)
+    workbench.prompts.save(TaskGroup.SHORT_LONG, PromptStep.EXAMPLE, old.template + "Be brief.", note="brief", parent_id=old.id)
+    page.run()
+    assert "no accepted task" in words(page, "info")
+    workbench.tasks.store([make_task()])
+    page.run()
+    page.number_input(key="compare-count").set_value(3).run()
+    assert "6 requests (3 each)" in words(page, "markdown")
+    assert "Cost: $" in words(page, "markdown")
+    page.button(key="start-comparison").click().run()
+    assert not page.exception
+    jobs = sorted(workbench.jobs.find(JobKind.GENERATE), key=lambda job: job.created_at)
+    bench = Bench(workbench, workbench.settings.jobs_folder)
+    for start, job in enumerate(jobs):
+        plan = GenerationPlan.model_validate(job.plan)
+        answer = ScriptedModel(lambda request, n, start=start: example_text("short-long", 10 * start + n) if n or start else "no json")
+        bench.generate(answer, plan, job_id=job.id)
+    page.run()
+    assert not page.exception
+    [tallies] = [t.value for t in page.dataframe if "neither" in t.value.columns]
+    assert list(tallies["pairs"]) == [3, 3, 0]
+    assert [tallies[name][0] for name in ("both", "only v1", "only v2", "neither")] == [2, 0, 1, 0]
+    yields = [t.value for t in page.dataframe if "$ per accepted" in t.value.columns][-1]
+    assert list(yields["parsed"]) == ["67% of 3", "100% of 3"]
+    assert "3 pairs are few" in words(page, "caption")

@@ -5,11 +5,12 @@ from dataclasses import asdict, replace
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from core.domain.encoder import EncoderSpec
 from core.domain.jobs import Failure, Job, JobKind, JobState
 from core.domain.plans import TrainingPlan
 from core.jobs.events import EventWriter
 from core.settings import PROJECT_FOLDER
-from core.storage.artifacts import write_json
+from core.storage.artifacts import sha256_of, write_json
 from core.storage.database import now
 from tests.pages.finished_jobs import add_version
 
@@ -118,3 +119,53 @@ def test_two_runs_are_compared_by_curves_and_plans(page, workbench):
     assert not page.exception
     assert len(page.get("vega_lite_chart")) == 2
     assert list(page.dataframe[0].value["Field"]) == ["temperature"]
+
+
+def test_advanced_choices_become_the_plan_and_a_clone_shows_them_again(page, workbench):
+    version = add_version(workbench)
+    changes = {"margin_mask": 0.1, "matryoshka": (64, 128), "base_layers": 12, "source_weights": {"starter": 0.5, "elsewhere": 2.0}}
+    plan = workbench.training.preset(dataset_version_id=version.id).model_copy(update=changes)
+    add_run(workbench, "train-eeeeee", plan, steps=2)
+    page.run()
+    page.button(key="train-clone").click().run()
+    assert not page.exception
+    assert page.text_input(key="train-matryoshka").value == "64, 128"
+    assert page.number_input(key="train-weight-starter").value == 0.5
+    page.number_input(key="train-base_layers").set_value(0).run()
+    page.button(key="train-start").click().run()
+    assert not page.exception
+    started = workbench.training.clone_of(workbench.training.runs()[0])
+    workbench.jobs.stop(workbench.training.runs()[0].id, grace_seconds=0.1)
+    assert started == plan.model_copy(update={"base_layers": None})
+
+
+def test_a_matryoshka_length_that_is_no_number_is_told(page, workbench):
+    add_version(workbench)
+    page.run()
+    page.text_input(key="train-matryoshka").set_value("64, half").run()
+    assert not page.exception
+    assert "matryoshka" in words(page)
+
+
+def test_the_denominator_is_shown_as_a_picture_and_the_adapter_is_written(page, workbench, tmp_path):
+    version = add_version(workbench)
+    job = add_run(workbench, "train-ffffff", workbench.training.preset(dataset_version_id=version.id), steps=2)
+    EventWriter(job.folder / "events.jsonl").write(
+        "similarities", step=2, cosines=[[0.9, 0.1]], kinds=[["positive", "left out"]], queries=["<b>q</b>"], documents=["d", "e"],
+        counted=1.5, batch_queries=1, batch_documents=2,
+    )  # fmt: skip
+    adapter = job.folder / "adapter"
+    adapter.mkdir()
+    (adapter / "adapter_model.safetensors").write_bytes(b"weights")
+    spec = EncoderSpec(adapter=str(adapter), adapter_hash=sha256_of(adapter / "adapter_model.safetensors"))
+    write_json(job.folder / "result.json", {"state": "done", "result": {"steps": 2, "encoder": spec.as_dict()}})
+    workbench._job_store.set(job.id, dataset_version_id=version.id)
+    page.run()
+    assert not page.exception
+    assert len(page.get("vega_lite_chart")) == 6
+    assert "1.5 of them on average" in words(page)
+    page.button(key="train-export").click().run()
+    assert not page.exception
+    written = workbench.settings.workspace / "exports" / "train-ffffff"
+    assert (written / "adapter_model.safetensors").read_bytes() == b"weights"
+    assert version.content_hash in (written / "README.md").read_text()

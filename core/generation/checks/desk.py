@@ -80,11 +80,15 @@ class CheckDesk:
         self._read_again_at = 0.0
         self._preferences.set(THRESHOLDS, {name: kept[name] for name in kept if kept[name] != getattr(DEFAULT_THRESHOLDS, name)})
 
-    def check(self, triple: Triple) -> list[Flag]:
-        """Flags of one triple by the checks of its texts. Thresholds are read anew every few seconds: hundreds of triples come a second."""
+    def current(self) -> Thresholds:
+        """The thresholds, at most a few seconds old: hundreds of triples come a second."""
         if time.monotonic() >= self._read_again_at:
             self._current, self._read_again_at = self.thresholds(), time.monotonic() + FRESH_SECONDS
-        return check_triple(triple, self._current)
+        return self._current
+
+    def check(self, triple: Triple) -> list[Flag]:
+        """Flags of one triple by the checks of its texts."""
+        return check_triple(triple, self.current())
 
     def start(self, *, encoder: bool = True) -> Job:
         """Check all triples again in a process of its own. A check at work is not started twice: its job is returned."""
@@ -131,6 +135,8 @@ class CheckDesk:
             still = [record for record in step if as_they_are.get(record.id) == record.texts]
             new = {record.id: found[record.id] for record in still if set(found[record.id]) != set(record.flags)}
             self._triples.set_flags(new)
+            near_by_id = {record.id: near for record, near in zip(step, nearness, strict=True)}
+            self._triples.set_nearness({record.id: near_by_id[record.id] for record in still})
             for triple, near, record in zip(triples, nearness, step, strict=True):
                 _add_scores(scores, triple, near, nearest.get(record.id))
                 if near is not None:

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from core.domain.checks import Thresholds
 from core.domain.groups import TaskGroup
 from core.domain.triple import Flag, Triple
-from core.generation.checks.detectors import find_foreign_part, find_mismatch
-from core.generation.checks.words import fields_of, sentences, unquoted
+from core.generation.checks.language_mismatch import find_foreign_part, find_mismatch
+from core.generation.checks.words import fields_of
 
 
 def wrong_language(triple: Triple, _: Thresholds) -> Iterator[Flag]:
@@ -22,8 +22,7 @@ def wrong_language(triple: Triple, _: Thresholds) -> Iterator[Flag]:
 def mixed_languages(triple: Triple, _: Thresholds) -> Iterator[Flag]:
     """A field begins in its language and goes on in another, or the other way round."""
     for name, text, asked in _fields_with_language(triple):
-        pieces = sentences(unquoted(text))
-        if found := find_foreign_part(pieces, asked):
+        if found := find_foreign_part(text, asked):
             part, mismatch = found
             message = f"A part of the {name} is not in {asked}, {mismatch.evidence}: “{part[:80]}”."
             yield Flag("mixed_languages", message, name, round(max(0.3, mismatch.certainty), 2))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Iterator
+from functools import lru_cache
 
 from core.domain.checks import Thresholds
 from core.domain.groups import TaskGroup
@@ -54,10 +55,15 @@ def same_word(one: str, other: str) -> bool:
     if HANGUL.search(one):
         return len(one) >= 2 and other.startswith(one)  # particles are written onto the word
     a, b = _plain(one), _plain(other)
+    if a[:SHORTEST_STEM] != b[:SHORTEST_STEM]:
+        return False
     shared = next((i for i, (x, y) in enumerate(zip(a, b, strict=False)) if x != y), min(len(a), len(b)))
     return shared >= max(SHORTEST_STEM, STEM_SHARE * max(len(a), len(b)), LABEL_SHARE * len(a))
 
 
+@lru_cache(maxsize=4096)  # labels and their texts use the same words again and again
 def _plain(word: str) -> str:
     """Without accents, which forms of one word may differ in."""
+    if word.isascii():
+        return word
     return "".join(c for c in unicodedata.normalize("NFD", word) if not unicodedata.combining(c))

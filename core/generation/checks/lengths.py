@@ -62,6 +62,8 @@ def repetitive(triple: Triple, thresholds: Thresholds) -> Iterator[Flag]:
     """A text goes in circles, as small models do."""
     for name, text in fields_of(triple.texts):
         words = folded(text).split()
+        if len(set(words)) - 2 >= thresholds.repetitive * (len(words) - 2):
+            continue  # every different word but the first two ends a run of its own
         grams = [tuple(words[i : i + 3]) for i in range(len(words) - 2)]
         if len(grams) >= 15 and (share := len(set(grams)) / len(grams)) < thresholds.repetitive:
             message = f"The {name} repeats itself: only {share:.0%} of its three-word runs are different."

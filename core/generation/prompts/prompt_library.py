@@ -1,4 +1,4 @@
-"""Prompts as people work with them: versions, diffs, previews, and what each version brought."""
+"""Prompts as people work with them: versions, diffs, previews."""
 
 from __future__ import annotations
 
@@ -6,14 +6,13 @@ import difflib
 from collections.abc import Mapping
 
 from core.domain.groups import GROUPS, TaskGroup
-from core.domain.prompt import Preview, PromptStep, PromptVersion, PromptYield
+from core.domain.prompt import Preview, PromptStep, PromptVersion
 from core.domain.task import TaskState
 from core.domain.triple import SlotValue
 from core.errors import BadTemplate, NothingToDo
 from core.generation.prompts.builtin_templates import builtin_template
 from core.generation.prompts.slots import allowed_slots, choose_task, draw_example, draw_topics, required_slots, stream, values_of
 from core.generation.prompts.templating import check_template, render
-from core.storage.ledger import Ledger
 from core.storage.prompts import PromptStore
 from core.storage.tasks import TaskStore
 
@@ -29,10 +28,9 @@ SAMPLE_TASKS = {
 class PromptLibrary:
     """All prompts of a workspace; the built-in templates are version 1."""
 
-    def __init__(self, prompts: PromptStore, tasks: TaskStore, ledger: Ledger) -> None:
+    def __init__(self, prompts: PromptStore, tasks: TaskStore) -> None:
         self._prompts = prompts
         self._tasks = tasks
-        self._ledger = ledger
 
     def versions(self, group: TaskGroup, step: PromptStep) -> list[PromptVersion]:
         """Newest first; there is always at least the built-in one."""
@@ -135,11 +133,6 @@ class PromptLibrary:
         """Slots a template must use, each with its values where they come from a fixed list (else an empty tuple)."""
         values = values_of(group, step)
         return {name: values.get(name, ()) for name in sorted(required_slots(group, step))}
-
-    def yields(self, group: TaskGroup | None = None, step: PromptStep | None = None) -> dict[str, PromptYield]:
-        """What each version brought, by version id; versions never used are there with zeros."""
-        known = self._ledger.yields()
-        return {v.id: known.get(v.id, PromptYield(v.id)) for v in self._prompts.list(group, step)}
 
     def _some_task(self, group: TaskGroup, seed: int) -> str:
         facts = GROUPS[group]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from functools import lru_cache
 
 from core.domain.triple import SlotValue
 from core.errors import BadTemplate
@@ -13,6 +14,7 @@ SLOT_NAME = re.compile(r"[a-z][a-z0-9_]*")
 SYNTAX_HINT = "Write a slot as {name}; for a literal brace write {{ or }}."
 
 
+@lru_cache(maxsize=256)
 def slots_in(template: str) -> frozenset[str]:
     """Names of the slots a template uses.
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Future
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 from core.domain.chat import ChatReply
 from core.domain.groups import GROUPS
@@ -50,13 +51,28 @@ class Outcome:
     sample: str = ""  # the first words of what was made, for the live view
 
 
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """Replies that were read, and whose triples may be with the checks still: `finish` stores them, once `ready` is done."""
+
+    ready: Future[Any]
+    finish: Callable[[], list[Outcome]]
+
+
 class ExampleReader:
     """Replies of the example step become triples."""
 
-    def __init__(self, triples: TripleSink, tasks: TaskStore, check: Callable[[Triple], Sequence[Flag]] = check_triple) -> None:
-        """`check` flags a new triple: by the workspace's thresholds where the workbench gives it."""
+    def __init__(
+        self,
+        triples: TripleSink,
+        tasks: TaskStore,
+        check: Callable[[Triple], Sequence[Flag]] = check_triple,
+        start_checks: Callable[[Sequence[Triple]], Future[list[list[Flag]]]] | None = None,
+    ) -> None:
+        """`check` flags a new triple: by the workspace's thresholds where the workbench gives it. With `start_checks`, others do it."""
         self._triples = triples
         self._check = check
+        self._start_checks = start_checks
         self._tasks = tasks
         self._known: dict[str, tuple[str, str]] = {}  # task id -> text, topic
 
@@ -66,20 +82,32 @@ class ExampleReader:
 
     def read_all(self, replies: Sequence[tuple[RequestRecord, ChatReply]]) -> list[Outcome]:
         """Store the triples of several replies at once, in one transaction; an outcome each, in their order."""
-        made = [self._make(record, reply) for record, reply in replies]
-        found = [one for one in made if not isinstance(one, Outcome)]
-        new = (
-            set(self._triples.add([triple for triple, _ in found], {triple.id: flags for triple, flags in found}).added) if found else set()
-        )
-        return [one if isinstance(one, Outcome) else _outcome(*one, new) for one in made]
+        prepared = self.prepare(replies)
+        prepared.ready.result()
+        return prepared.finish()
 
-    def _make(self, record: RequestRecord, reply: ChatReply) -> Outcome | tuple[Triple, Sequence[Flag]]:
+    def prepare(self, replies: Sequence[tuple[RequestRecord, ChatReply]]) -> Prepared:
+        """Read replies and have what they hold checked; nothing is stored yet."""
+        made = [self._make(record, reply) for record, reply in replies]
+        triples = [one for one in made if isinstance(one, Triple)]
+        if self._start_checks is not None and triples:
+            checked = self._start_checks(triples)
+        else:
+            checked = _known([list(self._check(triple)) for triple in triples])
+        return Prepared(checked, lambda: self._store(made, triples, checked.result()))
+
+    def _store(self, made: Sequence[Outcome | Triple], triples: Sequence[Triple], flags: Sequence[Sequence[Flag]]) -> list[Outcome]:
+        by_id = {triple.id: found for triple, found in zip(triples, flags, strict=True)}
+        new = set(self._triples.add(triples, by_id).added) if triples else set()
+        return [one if isinstance(one, Outcome) else _outcome(one, by_id[one.id], new) for one in made]
+
+    def _make(self, record: RequestRecord, reply: ChatReply) -> Outcome | Triple:
         request = record.request
         texts, reading = read_example(request.group, reply)
         if texts is None:
             return Outcome(reading.reason, reading.detail)
         task, topic = self._task_of(record)
-        triple = Triple(
+        return Triple(
             group=request.group,
             task=task,
             texts=texts,
@@ -92,7 +120,6 @@ class ExampleReader:
             prompt_version_id=request.prompt_version_id,
             request_key=record.key,
         )
-        return triple, self._check(triple)
 
     def _task_of(self, record: RequestRecord) -> tuple[str, str]:
         fixed = GROUPS[record.request.group].fixed_task
@@ -136,6 +163,16 @@ class TaskReader:
     def read_all(self, replies: Sequence[tuple[RequestRecord, ChatReply]]) -> list[Outcome]:
         """Read several replies, one after another."""
         return [self.read(record, reply) for record, reply in replies]
+
+    def prepare(self, replies: Sequence[tuple[RequestRecord, ChatReply]]) -> Prepared:
+        """Nothing has to be waited for: all is read when it is stored."""
+        return Prepared(_known(None), lambda: self.read_all(replies))
+
+
+def _known(value: Any) -> Future[Any]:
+    future: Future[Any] = Future()
+    future.set_result(value)
+    return future
 
 
 def _outcome(triple: Triple, flags: Sequence[Flag], new: set[str]) -> Outcome:

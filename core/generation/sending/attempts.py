@@ -40,7 +40,8 @@ class Attempts:
         self.reserved = worst
         cap = cap_of(self._record) if self._record.raw is not None else None
         if not await self._books.sent(Leaving(self._record.key, cap)):
-            self.end(Amount())
+            self.reserved = None
+            self._purse.take_back(worst)
             raise TakenOver
         self.made += 1
 

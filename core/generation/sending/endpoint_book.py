@@ -130,7 +130,7 @@ class EndpointBook:
             endpoint.model,
             key=self._teachers.key(endpoint.api_key_env),
             key_name=endpoint.api_key_env,
-            timeout_seconds=min(30.0, endpoint.timeout_seconds),
+            timeout_seconds=endpoint.timeout_seconds,  # a model on this machine may take that long for its first reply
             habits=Habits(learned=partial(self._teachers.capabilities.keep, endpoint.base_url, endpoint.model)),
         )
         schema = {"type": "object", "properties": {"word": {"type": "string"}}, "required": ["word"], "additionalProperties": False}

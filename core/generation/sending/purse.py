@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import json
+from math import ceil
 
 from core.domain.plans import EndpointPlan
 from core.domain.request import Amount, PlannedRequest, RequestTally
 from core.errors import BudgetReached
 from core.llm.pricing import price
 
-FEWEST_CHARACTERS_A_TOKEN = 2.0  # for the worst case, which must not be too small
+FEWEST_LETTERS_A_TOKEN = 2.0  # of ASCII, for the worst case, which must not be too small; no token is shorter than a byte elsewhere
+TOKENS_A_MESSAGE = 8  # role and marks around it
 KEPT = "All replies are kept. Start the same plan with a larger budget: only what is missing is sent."
 
 
@@ -26,7 +29,9 @@ class Purse:
 
     def worst(self, request: PlannedRequest, max_tokens: int) -> Amount:
         """The most one attempt can take."""
-        prompt_tokens = round(sum(len(m["content"]) for m in request.messages) / FEWEST_CHARACTERS_A_TOKEN)
+        prompt_tokens = sum(_most_tokens(m["content"]) + TOKENS_A_MESSAGE for m in request.messages)
+        if request.schema is not None:
+            prompt_tokens += _most_tokens(json.dumps(request.schema))
         money = price(request.base_url, request.model, prompt_tokens, max_tokens, self._plan.price)
         if money is None and self._budget.money is not None:
             raise BudgetReached(
@@ -58,6 +63,11 @@ class Purse:
         self.hold(worst)
         return True
 
+    def take_back(self, worst: Amount) -> None:
+        """What was reserved did not leave."""
+        self._sent -= 1
+        self.settle(worst, Amount())
+
     def hold(self, worst: Amount) -> None:
         """Reserve what is on its way already, sent by an earlier run."""
         self._reserved = _sum(self._reserved, worst)
@@ -86,6 +96,11 @@ class Purse:
         if budget.tokens is not None and after.tokens > budget.tokens:
             what = f"the budget of {budget.tokens:,} tokens: {self._spent.tokens:,} are used"
             raise BudgetReached(f"The next request could pass {what}.", hint=KEPT)
+
+
+def _most_tokens(text: str) -> int:
+    letters = len(text.encode("ascii", "ignore"))
+    return ceil(letters / FEWEST_LETTERS_A_TOKEN) + len(text.encode("utf-8", "replace")) - letters
 
 
 def _sum(*amounts: Amount) -> Amount:

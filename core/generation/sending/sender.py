@@ -11,7 +11,7 @@ from functools import partial
 from core.domain.chat import ChatModel, ChatReply
 from core.domain.plans import EMBEDDED_TEACHER, EndpointPlan
 from core.domain.request import Amount, RequestRecord, RequestState
-from core.errors import BudgetReached, EndpointError, EndpointRejected, EndpointUnreachable, NotTheProtocol, RateLimited, WorkbenchError
+from core.errors import BudgetReached, EndpointError, EndpointRejected, EndpointUnreachable, RateLimited, WorkbenchError
 from core.generation.replies.reply_readers import Outcome
 from core.generation.sending.attempts import LARGEST_CAP, Attempts, TakenOver, ask, cap_of
 from core.generation.sending.bookkeeper import READ_AT_ONCE, Bookkeeper, Reader, read_together
@@ -54,7 +54,7 @@ class Sender:
 
     def has_to_send(self) -> bool:
         """Whether a reply is missing, or was cut off and can be asked for with more room."""
-        return bool(self._ledger.to_send(self._context.job.id) or self._to_repeat())
+        return self._ledger.has_to_send(self._context.job.id) or bool(self._to_repeat())
 
     async def send(self, model: ChatModel) -> None:
         """Send until all are answered, someone asks to stop, or nothing more can be sent; then once more what was cut off.
@@ -137,8 +137,10 @@ class Sender:
     async def _give_up(self, books: Bookkeeper, record: RequestRecord, error: WorkbenchError) -> None:
         """No reply came. A repeat without one leaves the request as it was: cut off, with its first reply."""
         reason = error.code if record.raw is None else CUT_OFF_REASON
-        body = error.body if isinstance(error, NotTheProtocol) else None
-        await books.note(partial(self._ledger.mark_failed, record.key, reason, error_body=body))
+        body = (error.body or None) if isinstance(error, EndpointError) else None
+        later = record.raw is not None and isinstance(error, BudgetReached | EndpointUnreachable | RateLimited)
+        job_id = self._context.job.id
+        await books.note(partial(self._ledger.mark_failed, record.key, reason, error_body=body, job_id=job_id, repeat_later=later))
         self._over(record, Outcome(reason, error.message))
         if not isinstance(error, EndpointUnreachable | EndpointRejected | RateLimited):
             return

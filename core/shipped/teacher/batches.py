@@ -109,7 +109,7 @@ class Batches:
             raise ApiError(400, f"The file {stored.id} was not uploaded for a batch.", param="input_file_id", code="invalid_purpose")
         batch = Batch(_told(f"batch_{self._run}{next(self._numbers):08d}", stored.id, given.get("metadata")), stored.content)
         self.batches[batch.told["id"]] = batch
-        batch.work = asyncio.create_task(self._carry_out(batch))
+        batch.work = asyncio.create_task(self._carry_out_or_fail(batch))
         return batch
 
     def cancel(self, batch_id: str) -> Batch:
@@ -133,6 +133,15 @@ class Batches:
                 batch.work.cancel()
                 with suppress(asyncio.CancelledError):
                     await batch.work
+
+    async def _carry_out_or_fail(self, batch: Batch) -> None:
+        """Whatever goes wrong here, the batch ends: a client would poll for a day."""
+        try:
+            await self._carry_out(batch)
+        except Exception as error:
+            batch.told["errors"] = {"object": "list", "data": [{"code": "server_error", "message": f"{type(error).__name__}: {error}"}]}
+            batch.set("failed")
+            raise  # the teacher's log names it
 
     async def _carry_out(self, batch: Batch) -> None:
         seconds = self._teacher.options.batch_seconds

@@ -55,6 +55,7 @@ def test_the_last_line_is_one_json_object(workspace: Path) -> None:
     "arguments",
     [
         ("jobs", "show", "train-nothing"),
+        ("jobs", "pause", "train-nothing"),
         ("freeze", "--name", "v1"),
         ("train", "--version", "nothing"),
         ("evaluate", "--version", "nothing"),

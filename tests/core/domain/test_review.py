@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from core.domain.review import Action, Decision, Standing, TripleRecord, replay
+from core.domain.review import Action, Decision, Standing, TripleRecord, hidden_from, replay
 from core.domain.triple import Flag, Texts, Verdict
 from tests.factories import make_triple
 
@@ -62,3 +62,49 @@ def test_a_record_shows_the_texts_of_now_and_adds_up_its_flags():
 def test_texts_edited_back_to_the_original_do_not_count_as_edited():
     triple = make_triple()
     assert not TripleRecord(triple, 1, Standing(texts=triple.texts)).edited
+
+
+# ---- several readers
+
+
+def reading(number: int, who: str, action: Action, **fields) -> Decision:
+    return Decision("t", who, action, "why" if action is Action.REJECT else "", id=number, readers=2, **fields)
+
+
+def test_one_of_two_readings_leaves_a_triple_pending_and_two_equal_ones_decide():
+    first, second = reading(1, "ann", Action.REJECT), reading(2, "bob", Action.REJECT)
+    assert replay([first]).verdict is Verdict.PENDING
+    both = replay([first, second])
+    assert (both.verdict, both.reason, both.reviewer) == (Verdict.REJECTED, "why", "bob")
+
+
+def test_a_reader_who_reads_again_counts_once():
+    standing = replay([reading(1, "ann", Action.REJECT), reading(2, "ann", Action.ACCEPT)])
+    assert standing.verdict is Verdict.PENDING
+    assert [r.verdict for r in standing.readings] == [Verdict.ACCEPTED]
+
+
+def test_readers_who_differ_leave_a_dispute_that_a_plain_verdict_settles_whatever_the_order():
+    differ = [reading(1, "ann", Action.REJECT), reading(3, "bob", Action.ACCEPT)]
+    assert replay(differ).verdict is Verdict.DISPUTED
+    settled = Decision("t", "cem", Action.ACCEPT, id=2, adjudicates=True)
+    for log_of_three in ([differ[0], settled, differ[1]], [*differ, settled]):
+        standing = replay(log_of_three)
+        assert (standing.verdict, standing.reviewer, len(standing.readings)) == (Verdict.ACCEPTED, "cem", 2)
+
+
+def test_an_edit_drops_the_readings_of_others_while_it_is_read_and_none_after():
+    edit = Decision("t", "bob", Action.EDIT, texts=NEW, id=2)
+    mine, other = reading(1, "ann", Action.ACCEPT), reading(3, "bob", Action.ACCEPT)
+    assert replay([mine, edit]).readings == ()
+    assert [r.reviewer for r in replay([mine, edit, other]).readings] == ["bob"]
+    late = Decision("t", "cem", Action.EDIT, texts=NEW, id=4)
+    assert replay([mine, other, late]).verdict is Verdict.ACCEPTED
+    undone = Decision("t", "bob", Action.UNDO, undoes=2, id=5)
+    assert replay([mine, edit, undone]).readings == replay([mine]).readings
+
+
+def test_an_open_reading_is_hidden_from_all_but_its_reader():
+    log_of_one = [reading(1, "ann", Action.REJECT), Decision("t", "bob", Action.FLAG, id=2)]
+    assert (hidden_from("ann", log_of_one), hidden_from("bob", log_of_one)) == (set(), {1})
+    assert hidden_from("bob", [*log_of_one, reading(3, "bob", Action.ACCEPT)]) == set()

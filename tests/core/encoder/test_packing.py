@@ -5,7 +5,7 @@ import torch
 
 from core.domain.encoder import EncoderSpec, Pooling
 from core.encoder.language_model import embed
-from core.encoder.packing import is_packing, use_packing
+from core.encoder.packing import is_packing, passes_of, use_packing
 from core.encoder.tokens import pad
 
 BATCHES = ([[5, 6, 7], [8, 9]], [[10, 11, 12, 13, 14, 15, 16], [17, 18, 19, 20, 21, 22], [23, 24, 25, 26, 27]], [[28]])
@@ -81,3 +81,13 @@ def test_models_whose_texts_would_feel_each_other_are_refused():
         before = model.config._attn_implementation
         assert not use_packing(model, max_length=64)
         assert model.config._attn_implementation == before
+
+
+def test_passes_hold_every_text_once_within_the_budget_and_batches_are_of_like_length():
+    lengths = [50, 3, 200, 49, 51, 7, 8, 45, 500, 50]
+    passes = passes_of(lengths, most_tokens=210)
+    assert sorted(i for groups in passes for some in groups for i in some) == list(range(len(lengths)))
+    assert passes[0] == [[8]]  # one that is longer than the budget goes alone
+    for groups in passes[1:]:
+        assert sum(len(some) * max(lengths[i] for i in some) for some in groups) <= 210
+        assert all(max(lengths[i] for i in some) <= 1.125 * min(lengths[i] for i in some) + 2 for some in groups)

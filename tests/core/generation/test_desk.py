@@ -8,6 +8,7 @@ from core.domain.groups import GROUPS, TaskGroup
 from core.domain.plans import BrainstormPlan, Budget
 from core.domain.request import RequestState
 from core.domain.task import TaskState
+from core.domain.yields import YieldAxis
 from core.errors import (
     BadPlan,
     BudgetReached,
@@ -291,8 +292,9 @@ def test_yields_by_prompt_version_count_requests_and_verdicts(bench: Bench):
     answers = [example_text(GROUP, 0), "no json"]
     bench.generate(ScriptedModel(lambda request, n: answers[n]), make_plan(2, in_flight=1))
     version = bench.workbench.prompts.newest(GROUP, bench.ledger.get(bench.triples.find()[0].triple.request_key).request.step)
-    found = bench.workbench.prompts.yields()[version.id]
-    assert (found.sent, found.parsed, found.failed, found.pending, found.accepted) == (2, 1, 1, 1, 0)
+    [found] = bench.workbench.yields.by(YieldAxis.PROMPT)
+    assert found.name == version.id
+    assert (found.sent, found.parsed, found.failed, found.waiting, found.accepted) == (2, 1, 1, 1, 0)
     assert found.cost is None
     assert found.cost_per_accepted is None
 
@@ -304,3 +306,15 @@ def test_progress_counts_by_group_and_tells_the_rate(bench: Bench):
     assert progress.seconds_left in (0.0, None)
     assert bench.events("one", "planned")[0]["new"] == 4
     assert [e["outcome"] for e in bench.events("one", "request")] == ["parsed"] * 4
+
+
+def test_a_reply_that_a_killed_run_left_unread_is_read_by_the_same_command_again(bench: Bench):
+    plan = make_plan(2)
+    planned = list(bench.desk._planner.generation(plan))
+    bench.ledger.plan(planned, "killed")
+    bench.ledger.mark_sent(planned[0].key, "killed")
+    bench.ledger.mark_received(planned[0].key, make_reply(example_text(GROUP, 100)), 0.25)
+    model = good()
+    bench.generate(model, plan, job_id="again")
+    assert len(model.requests) == 1
+    assert bench.triples.count() == 2

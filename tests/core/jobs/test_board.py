@@ -11,10 +11,11 @@ from pathlib import Path
 
 import pytest
 
-from core.domain.jobs import JobKind, JobState
+from core.domain.jobs import EndRequest, JobKind, JobState
 from core.domain.plans import Budget, GenerationPlan
 from core.errors import BadInput, NotFound
 from core.jobs.board import JobBoard
+from core.jobs.context import STOP_FILE, ask_to_end, end_request
 from core.jobs.processes import is_alive, mark_of
 from core.settings import PROJECT_FOLDER, Settings
 from core.storage.database import Database
@@ -76,6 +77,42 @@ def test_stop_finishes_the_step_and_resume_goes_on_to_the_end(board: JobBoard) -
     assert stopped.state is JobState.STOPPED
     assert 0 < stopped.result["counted"] < 60
     assert board.wait(board.resume(job_id).id, timeout_seconds=20).result == {"counted": 60}
+
+
+def test_a_paused_job_is_paused_for_every_viewer_says_by_whom_and_goes_on_to_the_end(board: JobBoard, workspace: Path) -> None:
+    job_id = start(board, 60)
+    wait_for_progress(board, job_id)
+    board.pause(job_id, by="Ada")
+    assert board.get(job_id).state in (JobState.PAUSING, JobState.PAUSED)
+    board.wait(job_id, timeout_seconds=20)
+    database = Database(Settings().sqlalchemy_url)
+    after_restart = JobBoard(JobStore(database, workspace / "jobs"), Settings()).get(job_id)
+    assert after_restart.state is JobState.PAUSED
+    assert after_restart.state.resumable
+    assert after_restart.ended_on is not None
+    assert (after_restart.ended_on.by, bool(after_restart.ended_on.at)) == ("Ada", True)
+    assert 0 < after_restart.result["counted"] < 60
+    with pytest.raises(BadInput):
+        board.pause(job_id)
+    done = board.wait(board.resume(job_id).id, timeout_seconds=20)
+    assert (done.state, done.ended_on, done.result) == (JobState.DONE, None, {"counted": 60})
+
+
+def test_a_paused_job_can_be_stopped_and_a_pausing_one_too(board: JobBoard) -> None:
+    job_id = start(board, 200)
+    wait_for_progress(board, job_id)
+    board.pause(job_id, by="Ada")
+    paused = board.wait(job_id, timeout_seconds=20)
+    board.stop(job_id, by="Grace")
+    stopped = board.get(job_id)
+    assert (stopped.state, stopped.result) == (JobState.STOPPED, paused.result)
+    assert stopped.ended_on is not None
+    assert stopped.ended_on.by == "Grace"
+    ask_to_end(stopped.folder, EndRequest(JobState.PAUSED, "Ada"))
+    ask_to_end(stopped.folder, EndRequest(JobState.STOPPED, "Grace"))
+    assert end_request(stopped.folder) == EndRequest(JobState.STOPPED, "Grace")  # the last word counts
+    (stopped.folder / STOP_FILE).write_text("2026-01-01T00:00:00", encoding="utf-8")  # as earlier versions wrote it
+    assert end_request(stopped.folder) == EndRequest(JobState.STOPPED)
 
 
 def test_a_killed_job_is_lost_with_a_hint_and_can_be_resumed(board: JobBoard) -> None:

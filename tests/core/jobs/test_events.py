@@ -31,7 +31,7 @@ def test_reading_goes_on_from_an_offset(tmp_path: Path) -> None:
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="not run: this system has no /dev/full")
 def test_a_full_disk_is_named(tmp_path: Path) -> None:
     writer = EventWriter(tmp_path / "events.jsonl")
-    (tmp_path / "events.jsonl").symlink_to("/dev/full")
-    with pytest.raises(DiskFull) as caught:
+    writer.close()
+    with Path("/dev/full").open("ab", buffering=0) as writer._file, pytest.raises(DiskFull) as caught:
         writer.write("step")
     assert "space" in caught.value.hint

@@ -11,6 +11,8 @@ from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
+HANG_UP = 0  # in place of a status: the connection is closed without an answer
+
 
 @dataclass
 class Answer:
@@ -64,6 +66,9 @@ def serving(answer: Callable[[dict[str, Any], int], Answer]) -> Iterator[Loopbac
             self._send(Answer(body={"object": "list", "data": [{"id": "loopback"}, {"id": "another"}]}))
 
         def _send(self, reply: Answer) -> None:
+            if reply.status == HANG_UP:
+                self.close_connection = True
+                return
             data = (reply.body if isinstance(reply.body, str) else json.dumps(reply.body)).encode()
             self.send_response(reply.status)
             for name, value in {"content-type": "application/json", "content-length": str(len(data)), **reply.headers}.items():

@@ -13,7 +13,7 @@ from core.errors import EndpointRejected, EndpointUnreachable, NotTheProtocol, R
 from core.llm.dialect import Dialect, JsonMode
 from core.llm.endpoint import EndpointModel, Habits
 from core.llm.retry import RetryPolicy
-from tests.core.llm.loopback import Answer, closed_port_url, completion, serving
+from tests.core.llm.loopback import HANG_UP, Answer, closed_port_url, completion, serving
 
 SCHEMA = {"type": "object", "properties": {"a": {"type": "string"}}, "required": ["a"], "additionalProperties": False}
 QUICK = RetryPolicy(attempts=4, attempts_when_limited=4, first_wait_seconds=0.01)
@@ -233,6 +233,13 @@ def test_a_refused_connection_was_not_billed():
     with pytest.raises(EndpointUnreachable):
         ask_many(closed_port_url(), 1, toll=toll)
     assert toll.failed_ones == [False] * 3
+
+
+def test_a_connection_that_breaks_off_before_the_answer_was_maybe_billed_and_is_not_called_late():
+    toll = CountingToll()
+    with serving(lambda body, n: Answer(HANG_UP)) as server, pytest.raises(EndpointUnreachable, match="cannot be reached"):
+        ask_many(server.url, 1, toll=toll)
+    assert toll.failed_ones == [True] * 3
 
 
 def test_an_answer_that_is_no_reply_is_kept_with_its_error():

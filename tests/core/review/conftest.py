@@ -11,11 +11,14 @@ from core.domain.task import EmbeddingTask
 from core.domain.triple import Flag, Triple
 from core.jobs.board import JobBoard
 from core.review.desk import ReviewDesk
+from core.review.people import ReviewTeam
 from core.review.shelf import DatasetShelf, Stores
 from core.settings import Settings
 from core.storage.database import Database
 from core.storage.decisions import DecisionStore
 from core.storage.jobs import JobStore
+from core.storage.leases import LeaseStore
+from core.storage.preferences import PreferenceStore
 from core.storage.triples import TripleStore
 from core.storage.versions import VersionStore
 
@@ -74,8 +77,10 @@ def open_room(tmp_path: Path) -> Callable[..., Room]:
         triples, decisions, versions = TripleStore(database), DecisionStore(database), VersionStore(database)
         tasks, clock, jobs = Tasks(), Clock(), JobStore(database, tmp_path / name / "jobs")
         board = JobBoard(jobs, Settings(workspace=tmp_path / name))
-        shelf = DatasetShelf(Stores(triples, decisions, versions, tasks), board, no_shouting, starter_folder=tmp_path / "starter")
-        desk = ReviewDesk(triples, decisions, no_shouting, clock=clock)
+        stores = Stores(triples, decisions, versions, tasks, PreferenceStore(database))
+        shelf = DatasetShelf(stores, board, no_shouting, starter_folder=tmp_path / "starter")
+        team = ReviewTeam(decisions, LeaseStore(database), PreferenceStore(database), clock=clock)
+        desk = ReviewDesk(triples, decisions, no_shouting, team=team, clock=clock)
         return Room(triples, decisions, versions, jobs, tasks, clock, desk, shelf, tmp_path / "starter")
 
     return build

@@ -7,14 +7,15 @@ import pytest
 from core.domain.dataset import FALLBACK_TASK, Fallbacks
 from core.domain.groups import BITEXT_TASK, TaskGroup
 from core.domain.triple import Texts
-from core.review.rows import read_rows
+from core.review.importing import parts_of, read_parts
 
 GOOD = {"group": "short-long", "task": "T", "language": "English", "query": "q", "positive": "p", "negative": "n"}
 
 
 def read(*rows, fallbacks=None):
     data = "\n".join(row if isinstance(row, str) else json.dumps(row) for row in rows).encode()
-    return read_rows(data, source="import", fallbacks=fallbacks or Fallbacks())
+    found = read_parts(parts_of(data), source="import", fallbacks=fallbacks or Fallbacks())
+    return found.triples, list(found.bad)
 
 
 def test_a_canonical_row_becomes_a_triple():
@@ -72,6 +73,6 @@ def test_a_bad_row_says_why_and_the_others_stay(row, said):
 
 def test_lines_are_counted_with_blank_ones_and_bytes_that_are_no_text():
     data = b"\xef\xbb\xbf" + json.dumps(GOOD).encode() + b"\r\n\r\n\xff\xfe\r\n"
-    good, bad = read_rows(data, source="import", fallbacks=Fallbacks())
-    assert len(good) == 1
-    assert [(b.line, b.reason) for b in bad] == [(3, "is not UTF-8 (byte 1)")]
+    found = read_parts(parts_of(data), source="import", fallbacks=Fallbacks())
+    assert len(found.triples) == 1
+    assert [(b.line, b.reason) for b in found.bad] == [(3, "is not UTF-8 (byte 1)")]

@@ -199,9 +199,9 @@ def test_what_is_exported_comes_back_with_the_same_ids(open_room):
     accept_all(one)
     version = one.shelf.freeze("v1", heldout_share=0.3, seed=5)
     for choice in ({"version": "v1"}, {"wanted": TripleFilter(verdict=Verdict.ACCEPTED)}):
-        data, rows = one.shelf.export(**choice)
-        assert rows == 7
-        report = two.shelf.import_rows(data, accept_as="ann")
+        exported = one.shelf.export(**choice)
+        assert exported.rows == 7
+        report = two.shelf.import_rows(exported.data, accept_as="ann")
         assert sorted([*report.added, *report.duplicates]) == sorted(t.id for t in triples)
     assert [r.triple.slots for r in two.shelf.search()] == [r.triple.slots for r in one.shelf.search()]
     assert two.shelf.freeze("v1", heldout_share=0.3, seed=5).content_hash == version.content_hash
@@ -209,9 +209,9 @@ def test_what_is_exported_comes_back_with_the_same_ids(open_room):
 
 def test_csv_and_parquet_hold_the_same_rows(room):
     room.put([make_triple('a,b\n"c"', slots={"num_words": 50}), make_triple(negative=None)])
-    rows = [json.loads(line) for line in room.shelf.export()[0].decode().splitlines()]
-    table = list(csv.DictReader(io.StringIO(room.shelf.export(format=ExportFormat.CSV)[0].decode("utf-8-sig"))))
-    parquet = pyarrow.parquet.read_table(io.BytesIO(room.shelf.export(format=ExportFormat.PARQUET)[0])).to_pylist()
+    rows = [json.loads(line) for line in room.shelf.export().data.decode().splitlines()]
+    table = list(csv.DictReader(io.StringIO(room.shelf.export(format=ExportFormat.CSV).data.decode("utf-8-sig"))))
+    parquet = pyarrow.parquet.read_table(io.BytesIO(room.shelf.export(format=ExportFormat.PARQUET).data)).to_pylist()
     assert [r["query"] for r in table] == [r["query"] for r in rows] == [r["query"] for r in parquet]
     assert [r["negative"] for r in parquet] == [r["negative"] for r in rows]
     assert json.loads(table[0]["slots"]) == json.loads(parquet[0]["slots"]) == {"num_words": 50}

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import threading
 from pathlib import Path
 
@@ -40,6 +42,20 @@ def test_migrating_twice_changes_nothing(database: Database) -> None:
     database.migrate()
     with database.reading() as connection:
         assert connection.execute(select(preferences.c.value)).scalar() == 1
+
+
+def test_a_workspace_of_a_newer_version_says_what_to_do(database: Database) -> None:
+    with database.transaction() as connection:
+        connection.exec_driver_sql("UPDATE alembic_version SET version_num = 'm999'")
+    with pytest.raises(StorageError, match="newer version of Tercet: its tables are m999") as caught:
+        database.migrate()
+    assert "Update Tercet" in caught.value.hint
+
+
+def test_opening_a_workspace_of_this_version_does_not_load_alembic(database: Database) -> None:
+    code = f"import sys; from core.storage.database import Database; Database({database.url!r}).migrate(); print('alembic' in sys.modules)"
+    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert ran.stdout.strip() == "False"
 
 
 def test_a_failing_block_leaves_nothing_behind(database: Database) -> None:

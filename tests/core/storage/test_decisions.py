@@ -80,7 +80,7 @@ def test_who_comes_second_is_told_who_decided(opened):
     _, log, ids = opened
     log.append([Decision(ids[0], "ann", Action.ACCEPT)])
     with pytest.raises(BadInput, match="ann accepted this triple"):
-        log.append([Decision(ids[0], "bob", Action.REJECT, "x")], while_pending=True)
+        log.append([Decision(ids[0], "bob", Action.REJECT, "x")], seen=Standing())
     assert len(log.of_triple(ids[0])) == 1
 
 

@@ -55,11 +55,48 @@ def test_an_answered_request_stays_with_its_job_and_a_missing_one_moves(ledger: 
     ledger.plan([first, second], "one")
     ledger.mark_sent(first.key, "one")
     ledger.mark_received(first.key, make_reply("text", raw="raw body", request_id="r-1"), 0.5)
+    ledger.mark_parsed(first.key)
     assert ledger.plan([first, second, third], "two") == 2
     assert ledger.get(first.key).job_id == "one"
     assert {r.key for r in ledger.to_send("two")} == {second.key, third.key}
     assert ledger.to_send("one") == []
     assert ledger.answered([first.key, second.key, third.key]) == 1
+
+
+def test_what_was_sent_moves_as_sent_and_what_is_with_a_busy_job_stays(ledger: Ledger):
+    first, second = request(0), request(1)
+    ledger.plan([first, second], "one")
+    ledger.mark_sent(first.key, "one")
+    assert ledger.with_others([first.key, second.key], ["one", "none"]) == {"one": 2}
+    assert ledger.plan([first, second], "two", busy=["one"]) == 0
+    assert ledger.to_send("two") == []
+    assert ledger.plan([first, second], "two") == 2
+    states = {record.key: record.state for record in ledger.to_send("two")}
+    assert states == {first.key: RequestState.SENT, second.key: RequestState.PLANNED}
+
+
+def test_a_job_that_lost_a_request_does_not_call_it_failed(ledger: Ledger):
+    planned = request()
+    ledger.plan([planned], "one")
+    ledger.mark_sent(planned.key, "one")
+    ledger.plan([planned], "two")
+    ledger.mark_failed(planned.key, "endpoint_unreachable", job_id="one")
+    assert ledger.get(planned.key).state is RequestState.SENT
+    ledger.mark_failed(planned.key, "endpoint_unreachable", job_id="two")
+    assert ledger.get(planned.key).state is RequestState.FAILED
+
+
+def test_a_repeat_whose_reply_tells_no_usage_keeps_what_the_first_cost(ledger: Ledger):
+    planned = request()
+    ledger.plan([planned], "one")
+    ledger.mark_sent(planned.key, "one")
+    ledger.mark_received(planned.key, make_reply("cut o", finish_reason="length"), 0.5)
+    ledger.mark_failed(planned.key, "length")
+    first = ledger.get(planned.key)
+    ledger.mark_all_sent([Leaving(planned.key, 2000)], "one")
+    ledger.mark_all_received([Received(planned.key, make_reply("whole", prompt_tokens=None), None, first, Amount(90, 0.2))])
+    tally = ledger.tally("one")
+    assert (tally.known_cost, tally.maybe) == (0.5, Amount(90, 0.2))
 
 
 def test_a_reply_is_kept_whole(ledger: Ledger):

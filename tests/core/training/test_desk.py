@@ -115,6 +115,19 @@ def test_a_base_without_end_token_is_told_by_the_run(desk, workbench, tmp_path):
         run_here(workbench, make_plan(build_tiny_decoder(tmp_path / "endless", eos=None)))
 
 
+def test_an_inspection_follows_the_choices_of_batches(desk):
+    by_task = desk.inspect(make_plan(batch_scope="task", steps=6))
+    assert by_task.epochs == pytest.approx(6 / 3)  # the ten triples are of three tasks: 4, 3 and 3
+    assert any("each of one task, of 3 to 4 triples" in warning for warning in by_task.warnings)
+    alone = desk.inspect(make_plan(no_in_batch_groups=(TaskGroup.SHORT_LONG,)))
+    assert any(warning.startswith("2 triples see neither") for warning in alone.warnings)
+    weighted = desk.inspect(make_plan(source_weights={"": 0.4, "import": 2}))
+    assert weighted.epochs == pytest.approx(6)  # four of ten drawn: one batch
+    assert any("No training triple has the source import" in warning for warning in weighted.warnings)
+    with pytest.raises(NothingToDo, match="weights"):
+        desk.inspect(make_plan(source_weights={"": 0}))
+
+
 def test_token_estimates_follow_the_script():
     assert estimate_tokens("word " * 42) == 1 + round(210 / 4.2)
     assert estimate_tokens("天" * 75) == 101

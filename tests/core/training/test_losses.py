@@ -5,7 +5,18 @@ import math
 import pytest
 import torch
 
+from core.training.batches import Batch
 from core.training.losses import denominator, info_nce
+
+
+def batch(query_keys, document_keys, positives, negatives, *, alone=None) -> Batch:
+    """Texts by their identity only."""
+    count = len(query_keys)
+    own = tuple(() if n is None else (n,) for n in negatives)
+    told = tuple(alone or [False] * count)
+    return Batch(
+        ("",) * count, ("",) * count, ("",) * len(document_keys), tuple(query_keys), tuple(document_keys), tuple(positives), own, told
+    )
 
 
 def everything(rows: int, columns: int) -> torch.Tensor:
@@ -38,7 +49,7 @@ def test_a_masked_duplicate_gives_the_loss_without_it():
     queries = torch.nn.functional.normalize(torch.tensor([[1.0, 0.2], [0.1, 1.0]]), dim=1)
     documents = torch.nn.functional.normalize(torch.tensor([[1.0, 0.0], [0.3, 1.0], [1.0, 0.1]]), dim=1)  # the third has the first's text
     positives = torch.tensor([0, 1])
-    allowed = denominator(["q", "r"], ["same", "other", "same"], [0, 1], [None, None])
+    allowed = denominator(batch(["q", "r"], ["same", "other", "same"], [0, 1], [None, None]))
     assert allowed.tolist() == [[True, True, False], [True, True, True]]
     with_duplicate = info_nce(queries[:1], documents, positives[:1], allowed=allowed[:1], temperature=0.1)
     without = info_nce(queries[:1], documents[:2], positives[:1], allowed=everything(1, 2), temperature=0.1)
@@ -46,15 +57,15 @@ def test_a_masked_duplicate_gives_the_loss_without_it():
 
 
 def test_the_positive_of_a_query_with_the_same_text_is_no_negative():
-    allowed = denominator(["q", "q", "r"], ["a", "b", "c"], [0, 1, 2], [None, None, None])
+    allowed = denominator(batch(["q", "q", "r"], ["a", "b", "c"], [0, 1, 2], [None, None, None]))
     assert allowed.tolist() == [[True, False, True], [False, True, True], [True, True, True]]
 
 
 def test_without_in_batch_negatives_a_query_sees_its_own_two_documents():
-    allowed = denominator(["q", "r"], ["a", "b", "n", "m"], [0, 1], [2, 3], in_batch=False)
+    allowed = denominator(batch(["q", "r"], ["a", "b", "n", "m"], [0, 1], [2, 3], alone=[True, True]))
     assert allowed.tolist() == [[True, False, True, False], [False, True, False, True]]
 
 
 def test_a_negative_that_has_the_positives_text_does_not_count_against_it():
-    allowed = denominator(["q"], ["a"], [0], [0])
+    allowed = denominator(batch(["q"], ["a"], [0], [0]))
     assert allowed.tolist() == [[True]]

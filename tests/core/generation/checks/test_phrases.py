@@ -1,8 +1,13 @@
 from __future__ import annotations
 
-import pytest
+import re
 
-from core.generation.checks.phrases import CLOSERS, find_refusal
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from core.generation.checks.phrase_lists import PhraseList, lines_of
+from core.generation.checks.phrases import CLOSERS, LEFTOVER_SIGNS, find_refusal
 from core.generation.checks.triple_checks import check_triple
 from tests.factories import make_triple
 
@@ -73,6 +78,33 @@ def test_talk_about_the_own_relevance_is_flagged(text: str):
 ])  # fmt: skip
 def test_ordinary_prose_is_left_alone(text: str):
     assert codes(text) & {"meta_talk", "boilerplate", "refusal", "prompt_echo"} == set()
+
+
+@pytest.mark.parametrize(
+    "name", ["asked", "closers", "fits", "here", "leftovers", "of_a_model", "question", "refusals", "self", "work", "yes"]
+)
+def test_every_expression_is_written_in_small_letters(name: str):
+    for line in lines_of(name):
+        plain = re.sub(r"\\.", "", line)
+        assert plain == plain.lower(), line
+
+
+@given(st.data())
+@settings(max_examples=150, deadline=None)
+def test_every_leftover_holds_one_of_the_signs_that_are_looked_for_first(data: st.DataObject):
+    found = data.draw(st.from_regex(data.draw(st.sampled_from(lines_of("leftovers")))))
+    assert any(sign in found for sign in LEFTOVER_SIGNS)
+
+
+def test_the_first_of_many_expressions_is_found_in_any_script_and_only_where_a_word_begins():
+    phrases = PhraseList([r"\bsorry\b", "對不起", r"\bизвините"])
+    assert [bool(phrases.search(text)) for text in ("so sorry", "我對不起你", "ну извините", "unsorry", "ok")] == [
+        True,
+        True,
+        True,
+        False,
+        False,
+    ]
 
 
 def test_a_closing_offer_counts_at_the_end_only():

@@ -5,7 +5,7 @@ import pytest
 from core.domain.groups import TaskGroup
 from core.domain.languages import count_words
 from core.domain.triple import Triple
-from core.generation.checks.detectors import find_mismatch
+from core.generation.checks.language_mismatch import find_mismatch
 from core.generation.checks.triple_checks import check_triple
 from core.generation.checks.words import gram_similarity
 from tests.factories import make_triple
@@ -49,6 +49,15 @@ def test_documents_are_checked_against_the_target_language():
     ("Plants need water every week in summer but rarely in winter.", "Hindi", True),
     ("Планинарите често носат топла облека и карта на патеките.", "Macedonian", False),
     ("ok", "French", False),  # too short to tell
+    ("地铁车厢里的图书", "Japanese", True),  # characters that Japanese does not write
+    ("満員電車", "Japanese", False),
+    ("這個問題我們", "Chinese (Simplified)", True),
+    ("蜂蜜的颜色", "English", True),  # short, but in a script that is no name in English
+    ("HTTP 404", "Chinese (Simplified)", False),
+    ("why is my leaf so yellow", "French", True),  # short, by its small words
+    ("नहर से गाद निकालने के काम में लगे हुए ग्रामीण लोग", "Nepali", True),  # Hindi, by the words that only Hindi has
+    ("नहरको गेग्रान निकाल्न जुटेका गाउँलेहरू", "Nepali", False),
+    ("Wavuvi walirudi pwani mapema kwa sababu bahari ilichafuka na upepo ulikuwa mkali.", "English", True),  # detectors are unsure of it
     (FRENCH, "Klingon", False),
 ])  # fmt: skip
 def test_languages_are_told_apart_and_doubt_is_not_held_against_a_text(text: str, language: str, wrong: bool):

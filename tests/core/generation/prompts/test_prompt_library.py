@@ -65,9 +65,3 @@ def test_a_preview_uses_an_accepted_task_where_there_is_one(workbench: Workbench
     preview = workbench.prompts.preview(TaskGroup.SHORT_LONG, STEP)
     assert preview.task == TASK
     assert TASK in preview.text
-
-
-def test_a_version_that_was_never_used_has_a_yield_of_nothing(workbench: Workbench):
-    version = workbench.prompts.newest(GROUP, STEP)
-    found = workbench.prompts.yields(GROUP, STEP)[version.id]
-    assert (found.sent, found.parsed, found.cost, found.cost_per_accepted) == (0, 0, 0.0, None)

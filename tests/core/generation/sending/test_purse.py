@@ -7,7 +7,7 @@ import pytest
 from core.domain.plans import Budget, EndpointPlan, Price
 from core.domain.request import Amount, RequestTally
 from core.errors import BudgetReached
-from core.generation.sending.purse import Purse
+from core.generation.sending.purse import TOKENS_A_MESSAGE, Purse
 from tests.core.storage.test_ledger import request
 
 
@@ -18,10 +18,24 @@ def purse(*, price: Price | None = None, spent: RequestTally | None = None, **bu
 def test_the_worst_case_is_a_token_for_two_characters_and_a_full_reply():
     asked = request(messages=({"role": "user", "content": "x" * 200},))
     own = Price(prompt=1.0, completion=2.0)
-    assert purse(price=own, money=1.0).worst(asked, 50) == Amount(150, pytest.approx((100 * 1 + 50 * 2) / 1e6))
-    assert purse().worst(asked, 50) == Amount(150, 0.0)  # an unknown price plays no part where no money is limited
+    prompt = 100 + TOKENS_A_MESSAGE + len('{"type": "object"}') / 2
+    assert purse(price=own, money=1.0).worst(asked, 50) == Amount(prompt + 50, pytest.approx((prompt * 1 + 50 * 2) / 1e6))
+    assert purse().worst(asked, 50) == Amount(prompt + 50, 0.0)  # an unknown price plays no part where no money is limited
     with pytest.raises(BudgetReached, match="unknown"):
         purse(money=1.0).worst(asked, 50)
+
+
+def test_outside_ascii_the_worst_case_is_a_token_a_byte():
+    burmese = "မြန်မာ"
+    asked = request(messages=({"role": "user", "content": "ab" + burmese},), schema=None)
+    assert purse().worst(asked, 0).tokens == 1 + len(burmese.encode()) + TOKENS_A_MESSAGE
+
+
+def test_what_did_not_leave_counts_nothing():
+    limited = purse(requests=1, tokens=100)
+    assert limited.take_now(Amount(100))
+    limited.take_back(Amount(100))
+    assert limited.take_now(Amount(100))
 
 
 def test_each_limit_is_kept_before_anything_leaves():

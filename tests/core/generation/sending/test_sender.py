@@ -7,9 +7,12 @@ from pathlib import Path
 
 import pytest
 
+from core.domain.chat import ChatReply
+from core.domain.jobs import Job, JobKind, JobState
 from core.domain.plans import Budget, Price
-from core.domain.request import RequestState
-from core.errors import BudgetReached, EndpointRejected
+from core.domain.request import RequestState, RequestTally
+from core.errors import BudgetReached, EndpointRejected, EndpointUnreachable, NothingToDo
+from core.generation.sending.purse import Purse
 from core.llm.endpoint import EndpointModel, Habits
 from core.llm.retry import RetryPolicy
 from core.workbench import Workbench
@@ -125,9 +128,10 @@ def test_a_timed_out_attempt_is_counted_as_sent_and_at_its_worst_price(bench: Be
     plan = make_plan(2, in_flight=1, max_tokens=1000, price=PRICE)
     result, server = over_http(bench, answer, plan, timeout_seconds=0.4)
     assert (result["sent"], len(server.bodies), result["parsed"]) == (3, 3, 2)
-    prompt = len(server.bodies[0]["messages"][0]["content"])
-    assert result["maybe_tokens"] == round(prompt / 2) + 1000
-    assert result["maybe_cost"] == pytest.approx((round(prompt / 2) + 1000) / 1e6)
+    [first, *_] = (bench.ledger.get(event["key"]) for event in bench.events("one", "request"))
+    worst = Purse(plan, RequestTally()).worst(first.request, 1000)
+    assert result["maybe_tokens"] == worst.tokens > 1000
+    assert result["maybe_cost"] == pytest.approx(worst.money)
     assert result["cost"] == pytest.approx(2 * 18 / 1e6)
 
 
@@ -143,6 +147,38 @@ def test_what_was_in_flight_at_a_kill_is_counted_at_its_worst_price(bench: Bench
     result = bench.generate(good(), plan, job_id="one")
     assert (result["sent"], result["parsed"]) == (3, 2)
     assert result["maybe_tokens"] > 1000
+
+
+def test_an_outage_does_not_use_up_the_repeat_of_a_cut_off_reply(bench: Bench):
+    def answer(request, n: int) -> ChatReply | str:
+        if n == 0:
+            return make_reply(CUT_OFF, finish_reason="length")
+        raise EndpointUnreachable("The endpoint is away.", hint="Try later.")
+
+    plan = make_plan(1, in_flight=1, max_tokens=1000)
+    assert bench.generate(ScriptedModel(answer), plan, job_id="one")["failures"] == {"length": 1}
+    result = bench.generate(good(), plan, job_id="one")
+    assert (result["parsed"], result["cut_off_repeated_parsed"]) == (1, 1)
+
+
+def test_a_plan_that_another_job_carries_out_is_not_sent_a_second_time(bench: Bench):
+    plan = make_plan(3, in_flight=1)
+    other = bench.workbench.jobs
+    running = Job("other", JobKind.GENERATE, "test", JobState.RUNNING, {}, "hash", bench.folder)
+    planned = [request for request, _ in bench.desk.preview(plan, 3)]
+    bench.ledger.plan(planned[:2], "other")
+    bench.ledger.mark_sent(planned[0].key, "other")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(other, "find", lambda kind: [running] if kind is JobKind.GENERATE else [])
+        model = good()
+        result = bench.generate(model, plan, job_id="one")
+        assert (result["sent"], result["parsed"], len(model.requests)) == (1, 1, 1)
+        assert bench.events("one", "planned")[0]["others"] == {"other": 2}
+        with pytest.raises(NothingToDo, match="2 requests of this plan are being sent by other"):
+            bench.generate(model, make_plan(2, in_flight=1), job_id="two")
+    result = bench.generate(good(), make_plan(2, in_flight=2), job_id="three")  # the other one is over
+    assert (result["sent"], result["parsed"]) == (3, 2)  # the one it had sent counts as an attempt
+    assert result["maybe_tokens"] > 0
 
 
 def test_an_answer_that_is_no_reply_is_kept_in_the_ledger(bench: Bench):

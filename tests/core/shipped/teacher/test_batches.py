@@ -10,7 +10,7 @@ import pytest
 
 from core.domain.groups import TaskGroup
 from core.shipped.teacher.batches import ENDPOINT, MOST_LINES, OVER, read_lines
-from core.shipped.teacher.recorded import TeacherOptions
+from core.shipped.teacher.recorded import RecordedTeacher, TeacherOptions
 from tests.core.shipped.teacher.teachers import example_prompt, fields_of, teaching
 
 
@@ -135,3 +135,12 @@ def test_what_does_not_exist_or_cannot_be_used(client: openai.OpenAI):
         client.batches.create(input_file_id=other.id, endpoint=ENDPOINT, completion_window="24h")
     with pytest.raises(openai.BadRequestError):
         client.post("/files", body={"purpose": "batch"}, cast_to=object)
+
+
+def test_a_fault_of_the_teacher_itself_ends_the_batch(client: openai.OpenAI, monkeypatch: pytest.MonkeyPatch):
+    def broken(self, body, **_):
+        raise LookupError("no record")
+
+    monkeypatch.setattr(RecordedTeacher, "answer", broken)
+    done = over(client, submit(client, jsonl(line(0))).id)
+    assert (done.status, done.errors.data[0].message) == ("failed", "LookupError: no record")

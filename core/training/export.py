@@ -1,0 +1,109 @@
+"""A tuned model as a folder others can use.
+
+The adapter is copied without torch; merging loads the model, about 10 s for the embedded one.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Sequence
+from dataclasses import replace
+from enum import StrEnum
+from pathlib import Path
+from typing import Any
+
+from core.domain.dataset import DatasetVersion
+from core.domain.encoder import GENERAL_TASK, EncoderSpec, instructed_query
+from core.domain.jobs import Job
+from core.errors import BadInput
+from core.settings import Settings
+from core.storage.artifacts import sha256_of, write_text
+from core.storage.database import translated_errors
+from core.training.averaging import ADAPTER_WEIGHTS, average
+from core.training.model_card import ReportedScore, model_card
+
+
+class ExportForm(StrEnum):
+    """What is written."""
+
+    ADAPTER = "adapter"  # peft's layout
+    MODEL = "model"  # merged safetensors, for transformers and sentence-transformers
+
+
+def export_model(
+    job: Job,
+    version: DatasetVersion,
+    settings: Settings,
+    folder: Path,
+    *,
+    form: ExportForm = ExportForm.MODEL,
+    steps: Sequence[int] = (),
+    scores: Sequence[ReportedScore] = (),
+) -> dict[str, Any]:
+    """Write a run's model to `folder`, which must be new or empty; it appears whole or not at all.
+
+    Args:
+        job: A training run with a result.
+        version: What it was trained on.
+        settings: Where base models are.
+        folder: Where to.
+        form: Adapter, or merged model.
+        steps: Checkpoints to average in place of the run's own end.
+        scores: For the model card.
+
+    Raises:
+        BadInput: something lies in `folder`, or the model is bidirectional and no other program would use it that way.
+        ModelNotFound, ModelUnusable, WorkspaceDamaged: see core.encoder and core.training.averaging.
+    """
+    folder = folder.expanduser().resolve()
+    if folder.exists() and any(folder.iterdir()):
+        raise BadInput(f"There is something in {folder} already.", hint="Give a new folder.")
+    spec = EncoderSpec.from_dict(job.result["encoder"])
+    if form is ExportForm.MODEL and spec.bidirectional:
+        what = "A model whose attention goes both ways would be read one way by other programs, without a word."
+        raise BadInput(what, hint="Export the adapter, and open it with Tercet.")
+    temporary = folder.with_name(f".{folder.name}.tmp")
+    with translated_errors():
+        shutil.rmtree(temporary, ignore_errors=True)
+        temporary.mkdir(parents=True)
+    try:
+        spec = _adapter(job, spec, temporary / "adapter", steps)
+        merged = form is ExportForm.MODEL
+        content = _merged(spec, settings, temporary / "model") if merged else temporary / "adapter"
+        write_text(content / "README.md", model_card(job, spec, version, scores, merged=merged, steps=steps))
+        with translated_errors():
+            if folder.exists():
+                folder.rmdir()
+            content.rename(folder)
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+    size = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
+    return {"folder": str(folder), "form": form.value, "averaged_steps": sorted(steps), "bytes": size, "adapter_sha256": spec.adapter_hash}
+
+
+def _adapter(job: Job, spec: EncoderSpec, target: Path, steps: Sequence[int]) -> EncoderSpec:
+    source = Path(spec.adapter or "")
+    if steps:
+        digest = average(job.folder / "checkpoints", steps, adapter=source, target=target)
+    else:
+        with translated_errors():
+            shutil.copytree(source, target)
+        digest = sha256_of(target / ADAPTER_WEIGHTS)
+        if digest != spec.adapter_hash:
+            raise BadInput(f"The adapter of {job.id} was changed since its run ended.", hint="Resume or repeat the run.")
+    return replace(spec, adapter=str(target), adapter_hash=digest)
+
+
+def _merged(spec: EncoderSpec, settings: Settings, target: Path) -> Path:
+    import torch
+
+    from core.encoder.base_shape import BaseShape
+    from core.encoder.language_model import load_base, with_adapter
+    from core.encoder.open_encoder import resolve_base
+    from core.encoder.sentence_folder import write_sentence_folder
+
+    model, tokenizer = load_base(resolve_base(spec.base, settings), dtype=torch.float32, shape=BaseShape(layers=spec.layers))
+    prompts = {"query": instructed_query(GENERAL_TASK, "") if spec.instructed else "", "document": ""}
+    target.mkdir()
+    write_sentence_folder(with_adapter(model, spec), tokenizer, spec, target, prompts=prompts)
+    return target

@@ -1,0 +1,92 @@
+"""The README of an exported model: what it was made of, how, how it is used, what it scored."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from core.domain.dataset import DatasetVersion
+from core.domain.encoder import EMBEDDED_BASE, EncoderSpec, Pooling
+from core.domain.jobs import Job
+
+POOLED = {Pooling.LAST_TOKEN: "the last token, which is the end token", Pooling.MEAN: "mean of all tokens"}
+BASE_NAMES = {EMBEDDED_BASE: "HuggingFaceTB/SmolLM2-135M-Instruct"}
+
+
+@dataclass(frozen=True, slots=True)
+class ReportedScore:
+    """What an evaluation found: mean nDCG@10 with its 95 % interval over so many queries."""
+
+    test: str
+    queries: int
+    ndcg_at_10: float
+    low: float
+    high: float
+
+
+def model_card(
+    job: Job, spec: EncoderSpec, version: DatasetVersion, scores: Sequence[ReportedScore], *, merged: bool, steps: Sequence[int]
+) -> str:
+    """Markdown. `steps` names the checkpoints that were averaged; empty for the run's own end."""
+    base = BASE_NAMES.get(spec.base, spec.base)
+    library = "sentence-transformers" if merged else "peft"
+    head = ["---", f"library_name: {library}", f"base_model: {json.dumps(base)}", "pipeline_tag: sentence-similarity", "---", ""]
+    what = "A LoRA adapter for" if not merged else "An embedding model made of"
+    kind = (
+        f"average of the checkpoints of steps {', '.join(map(str, sorted(steps)))}" if steps else f"after {job.result.get('steps')} steps"
+    )
+    made = [
+        f"# {job.title}",
+        "",
+        f"{what} `{base}`, trained with Tercet by contrast ({kind}).",
+        "",
+        "## How texts become vectors",
+        "",
+        f"- Pooling: {POOLED[spec.pooling]}; unit length.",
+        f"- At most {spec.max_length} tokens, the end token included. It is put after truncation, on queries and documents.",
+        "- Queries: `Instruct: {task}\\nQuery: {query}`. Documents carry nothing." if spec.instructed else "- Queries and documents alike.",
+        "- Plain text, never a chat template.",
+        *([f"- The first {spec.layers} layers of the base only."] if spec.layers else []),
+        *(["- Attention goes both ways."] if spec.bidirectional else []),
+        *(_usage(spec) if merged else ["", "Load it with `PeftModel.from_pretrained(AutoModel.from_pretrained(base), folder)`."]),
+        "",
+        "## Data",
+        "",
+        f"Version {version.name}: {version.train_count} training triples, {version.heldout_count} held out,",
+        f"SHA-256 `{version.content_hash}`.",
+        *(f"- by {key}: " + ", ".join(f"{name} {count}" for name, count in counts.items()) for key, counts in version.counts.items()),
+        "",
+        "## Scores",
+        "",
+        *(_scores(scores) if scores else ["Not evaluated yet."]),
+        "",
+        "## Plan",
+        "",
+        "```json",
+        json.dumps(job.plan, indent=1, ensure_ascii=False),
+        "```",
+        "",
+        f"Loss {job.result.get('loss_first')} at the first step, {job.result.get('loss_last')} at the last (nats). Run {job.id}.",
+        "",
+    ]
+    return "\n".join([*head, *made])
+
+
+def _usage(spec: EncoderSpec) -> list[str]:
+    prompt = ', prompt_name="query"' if spec.instructed else ""
+    return [
+        "",
+        "```python",
+        "from sentence_transformers import SentenceTransformer",
+        "",
+        'model = SentenceTransformer("this folder")',
+        f'queries = model.encode(["…"]{prompt})',
+        'documents = model.encode(["…"])',
+        "```",
+    ]
+
+
+def _scores(scores: Sequence[ReportedScore]) -> list[str]:
+    rows = [f"| {s.test} | {s.queries} | {s.ndcg_at_10:.3f} | [{s.low:.3f}, {s.high:.3f}] |" for s in scores]
+    return ["| test | queries | nDCG@10 | 95 % interval |", "|---|---|---|---|", *rows]
