@@ -33,7 +33,7 @@ from pathlib import Path
 import numpy as np
 
 from bench.checks import half_of
-from bench.curve import write_curves
+from bench.drawing.curves import write_curves
 from core.domain.checks import Nearness
 from core.domain.encoder import EncoderSpec, Role
 from core.domain.filters import ReviewQueue

@@ -52,7 +52,8 @@ FILTERS = (
 WATCH = """() => {
   const mark = field => (document.querySelector(`.st-key-card-${field}`)?.innerText.match(/#\\d+#/) || [''])[0];
   window.took = [];
-  addEventListener('keydown', () => {
+  addEventListener('keydown', event => {
+    if (event.key === 'x') return;  // opens the reasons; the number after it decides
     const began = performance.now(), before = mark('query');
     const look = () => {
       const now = mark('query');
@@ -137,7 +138,11 @@ def in_browser(folder: Path, decisions: int) -> dict[str, float]:
             memory = psutil.Process(app.process.pid).memory_info().rss
             page.evaluate(WATCH)
             for number in range(decisions):
-                page.keyboard.press("a")
+                if number % 3:  # both verdicts, so that the order is learnt beside it
+                    page.keyboard.press("x")
+                    page.wait_for_selector(".st-key-reason-1")
+                    page.wait_for_selector(IDLE)
+                page.keyboard.press("1" if number % 3 else "a")
                 page.wait_for_function("n => window.took.length > n", arg=number)
                 page.wait_for_selector(IDLE)
                 page.wait_for_timeout(READING_MILLISECONDS)

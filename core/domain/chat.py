@@ -69,6 +69,11 @@ class Toll(Protocol):
 class RepeatingModel(ChatModel, Protocol):
     """A model that makes several attempts at one request and asks before each."""
 
+    @property
+    def flows(self) -> bool:
+        """Whether nothing holds requests back: no limit, no pause that was asked for, no overload."""
+        ...
+
     async def reply_for(self, request: ChatRequest, toll: Toll) -> ChatReply:
         """Answer one request, paying for every attempt.
 

@@ -17,7 +17,11 @@ def normalise(text: str) -> str:
 
 def has_half_character(text: str) -> bool:
     """Whether a text holds a lone surrogate, as broken JSON escapes leave behind: no file or database can hold it."""
-    return any("\ud800" <= character <= "\udfff" for character in text)
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return True
+    return False
 
 
 def content_id(*parts: str | None) -> str:

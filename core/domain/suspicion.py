@@ -68,7 +68,7 @@ def evidence(
 
 def log_odds(found: Mapping[str, float]) -> float:
     """Log-odds of a fault by the calibration; what it never saw says nothing beyond its weight."""
-    weights = calibration()["weights"]
+    weights: dict[str, float] = calibration()["weights"]
     return float(calibration()["intercept"]) + sum(weights.get(name, 0.0) * value for name, value in found.items())
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import threading
 import time
 from collections.abc import Mapping
@@ -28,6 +29,7 @@ class JobContext:
         self.job = job
         self.plan: dict[str, Any] = job.plan
         self.folder: Path = job.folder
+        self._stop_path = str(job.folder / STOP_FILE)
         self._store = store
         self._events = EventWriter(job.folder / "events.jsonl")
         self._closing = threading.Event()
@@ -52,7 +54,7 @@ class JobContext:
 
     def stop_requested(self) -> bool:
         """Whether someone asked to stop or to pause: finish the step, save, return."""
-        return (self.folder / STOP_FILE).exists()
+        return os.path.exists(self._stop_path)  # noqa: PTH110 - asked for twice a request: a fifth of what pathlib takes
 
     def _beat(self) -> None:
         while not self._closing.is_set():

@@ -106,6 +106,11 @@ class EndpointModel:
 
         return await with_retries(attempt, self._policy, self._gate)
 
+    @property
+    def flows(self) -> bool:
+        """Whether nothing holds requests back: no limit, no pause that was asked for, no overload."""
+        return self._first_is_over and self._throttle.full and not self._gate.closed and not self.pace.holds
+
     async def models(self) -> list[str]:
         """Names of the models the endpoint offers.
 

@@ -41,6 +41,11 @@ class Pace:
             _least(self._given.tokens_per_minute, self.told.tokens_per_minute),
         )
 
+    @property
+    def holds(self) -> bool:
+        """Whether a request that comes now has to wait for its turn."""
+        return max(self._next_request, self._next_token) > time.monotonic()
+
     async def take(self, tokens: int) -> None:
         """Wait until a request of so many tokens (prompt and expected reply) may leave."""
         if self.limits == RateLimits():

@@ -67,6 +67,11 @@ class Gate:
     def __init__(self) -> None:
         self._closed_until = 0.0  # monotonic seconds
 
+    @property
+    def closed(self) -> bool:
+        """Whether whoever comes now has to wait."""
+        return self._closed_until > time.monotonic()
+
     def close_for(self, seconds: float) -> None:
         """Let nobody through for so long."""
         self._closed_until = max(self._closed_until, time.monotonic() + seconds)

@@ -19,6 +19,11 @@ class Throttle:
         self._waiting: deque[asyncio.Future[None]] = deque()
         self._slowed_at = -1.0  # monotonic seconds
 
+    @property
+    def full(self) -> bool:
+        """Whether as many may be in flight as were asked for."""
+        return self.limit >= self._most
+
     @asynccontextmanager
     async def slot(self) -> AsyncIterator[None]:
         """Hold one slot, waiting for it in the order of arrival."""

@@ -156,26 +156,30 @@ class OrderLearner:
             if self._stopped or (pupil.work and not pupil.work.done()):
                 return
             self._pool = self._pool or ThreadPoolExecutor(1, thread_name_prefix="order")
-            pupil.changes = 0
             pupil.work = self._pool.submit(self._learn, reviewer, pupil)
 
     def _learn(self, reviewer: str, pupil: _Pupil) -> None:
+        while not self._stopped:
+            pupil.changes = 0
+            pupil.learnt = self._learnt_now(reviewer)
+            if pupil.changes < EVERY:  # else many verdicts came while this fit was made
+                return
+
+    def _learnt_now(self, reviewer: str) -> Learnt | None:
         decided = [
             self._triples.leading(TripleFilter(reviewer=reviewer, verdict=verdict), TripleOrder.NEWEST, MOST_VERDICTS)
             for verdict in (Verdict.ACCEPTED, Verdict.REJECTED)
         ]
         if sum(map(len, decided)) < LEAST_VERDICTS or min(map(len, decided)) < LEAST_OF_EACH:
-            pupil.learnt = None
-            return
+            return None
         accepted, rejected = (self._evidence_of(some) for some in decided)
         learnt = fit(list(accepted.values()), list(rejected.values()))
         if learnt is None:
-            pupil.learnt = None
-            return
+            return None
         waiting = self._evidence_of(self._triples.leading(TripleFilter(verdict=Verdict.PENDING), TripleOrder.SUSPICIOUS, POOL))
         chances = {identifier: learnt.chance(found) for identifier, found in waiting.items()}
         ranking = tuple(sorted(chances, key=lambda i: -chances[i]))  # ties keep the order they had
-        pupil.learnt = replace(learnt, ranking=ranking, places={i: place for place, i in enumerate(ranking)})
+        return replace(learnt, ranking=ranking, places={i: place for place, i in enumerate(ranking)})
 
     def _evidence_of(self, some: Sequence[tuple[str, float]]) -> dict[str, Mapping[str, float]]:
         """By id, in the order given. Remembered while the probability stands still: the same triples come again with every fit."""
@@ -199,7 +203,7 @@ def fit(accepted: Sequence[Mapping[str, float]], rejected: Sequence[Mapping[str,
     import numpy as np  # here: pages import none of these
     from sklearn.linear_model import LogisticRegression
     from sklearn.model_selection import StratifiedKFold, cross_val_predict
-    from threadpoolctl import threadpool_limits
+    from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
     both = [*accepted, *rejected]
     names = sorted({name for found in both for name in found})
@@ -208,18 +212,22 @@ def fit(accepted: Sequence[Mapping[str, float]], rejected: Sequence[Mapping[str,
     regression = LogisticRegression(C=STRENGTH, max_iter=300)
     folds = StratifiedKFold(FOLDS, shuffle=True, random_state=0)
     with threadpool_limits(1):  # small matrices: more threads only wait for one another
-        told = [  # log-probability of each verdict by a model that has not seen it: by all evidence, by the calibration alone
-            cross_val_predict(regression, columns, labels, cv=folds, method="predict_log_proba")[np.arange(len(labels)), labels]
+        # Log-odds of each verdict by a model that has not seen it: (verdicts,) by all evidence, and by the calibration alone.
+        unseen, calibrated = (
+            cross_val_predict(regression, columns, labels, cv=folds, method="decision_function")
             for columns in (matrix, matrix[:, [names.index(CALIBRATED)]])
-        ]
-        gain = told[0] - told[1]
+        )
+        gain = np.logaddexp(0, np.where(labels == 1, -calibrated, calibrated)) - np.logaddexp(0, np.where(labels == 1, -unseen, unseen))
         if gain.mean() < SURE * gain.std() / len(gain) ** 0.5:
             return None
+        # A fit this tight is shy; a second one over unseen log-odds makes probabilities of them and leaves their order.
+        scale = LogisticRegression().fit(unseen[:, None], labels)
         model = regression.fit(matrix, labels)
+    slope = max(float(scale.coef_[0, 0]), 0.0)
     there = matrix != 0
     return Learnt(
-        intercept=float(model.intercept_[0]),
-        weights=dict(zip(names, model.coef_[0].tolist(), strict=True)),
+        intercept=slope * float(model.intercept_[0]) + float(scale.intercept_[0]),
+        weights=dict(zip(names, (slope * model.coef_[0]).tolist(), strict=True)),
         usual=dict(zip(names, matrix.mean(axis=0).tolist(), strict=True)),
         seen={name: (int(there[labels == 1, i].sum()), int(there[:, i].sum())) for i, name in enumerate(names)},
         verdicts=len(both),

@@ -23,6 +23,7 @@ from core.storage.triple_rows import beyond, conditions, left_out, read_record, 
 CHUNK = 400  # values in one IN (...)
 COUNTABLE = ("group", "language", "verdict", "reason", "topic", "source", "task", "task_id", "reviewer", "prompt_version_id", "model")
 NO_FLAGS: Mapping[str, Sequence[Flag]] = {}
+NO_ODDS: Mapping[str, float] = {}
 NOT_MEASURED: Mapping[str, Nearness] = {}
 
 
@@ -40,8 +41,13 @@ class TripleStore:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def add(self, new: Sequence[Triple], flags: Mapping[str, Sequence[Flag]] = NO_FLAGS) -> AddReport:
-        """Store triples that are not known yet, with their flags by triple id, in one transaction."""
+    def add(
+        self, new: Sequence[Triple], flags: Mapping[str, Sequence[Flag]] = NO_FLAGS, odds: Mapping[str, float] = NO_ODDS
+    ) -> AddReport:  # fmt: skip
+        """Store triples that are not known yet, with their flags by triple id, in one transaction.
+
+        `odds` are probabilities of a fault (core.domain.suspicion) by triple id where they were computed elsewhere.
+        """
         report = AddReport()
         with self._database.transaction() as connection:
             known = set(_known_ids(connection, [t.id for t in new]))
@@ -59,7 +65,7 @@ class TripleStore:
                 stamped = triple if triple.created_at else replace(triple, created_at=now())
                 found = _heaviest(flags.get(identifier, ()))
                 flag_rows += [{"triple_id": identifier, **asdict(flag)} for flag in found]
-                rows.append({**triple_values(stamped), "number": number, **_suspicion(triple, found)})
+                rows.append({**triple_values(stamped), "number": number, **_suspicion(triple, found, probability=odds.get(identifier))})
             for table, values in ((triples, rows), (flags_table, flag_rows)):
                 if values:
                     connection.execute(insert(table), values)
@@ -131,11 +137,11 @@ class TripleStore:
             return self._with_flags(connection, [row])[0] if row else None
 
     def leading(self, wanted: TripleFilter, order: TripleOrder, limit: int) -> list[tuple[str, float]]:
-        """Id and probability of a fault of the first triples that pass, without reading their texts. A change of either tells of another."""
+        """Id and probability of a fault of the first triples that pass; their texts are not read."""
         c = triples.c
         query = _ordered(select(c.id, c.fault_probability).where(*conditions(wanted)), order, 0).limit(limit)
         with self._database.reading() as connection:
-            return list(connection.execute(query).tuples())
+            return [(identifier, chance) for identifier, chance in connection.execute(query)]
 
     def first_of(self, ids: Sequence[str], wanted: TripleFilter) -> TripleRecord | None:
         """The first of these ids, in the order given, whose triple passes."""
@@ -274,13 +280,15 @@ def _weigh(connection: Connection, flags: Mapping[str, Sequence[Flag]], nearness
         connection.execute(update(triples).where(triples.c.id == bindparam("of_triple")), values)
 
 
-def _suspicion(triple: Triple, found: Sequence[Flag], near: Nearness | None = None) -> dict[str, float | None]:
+def _suspicion(
+    triple: Triple, found: Sequence[Flag], near: Nearness | None = None, *, probability: float | None = None
+) -> dict[str, float | None]:  # fmt: skip
     """Column values that follow from the checks. `triple` holds the texts as they stand."""
     return {
         "suspicion": sum(flag.weight for flag in found),
         "nearness_positive": near.positive if near else None,
         "nearness_negative": near.negative if near else None,
-        "fault_probability": fault_probability(triple, found, near),
+        "fault_probability": fault_probability(triple, found, near) if probability is None else probability,
     }
 
 

@@ -177,7 +177,7 @@ def _show_reasons(found: Sequence[Flag]) -> None:
 
 
 def _show_suggestion(suggestion: Suggestion) -> None:
-    told = f"Suggestion from your {suggestion.learnt_from:,} verdicts: reject ({suggestion.probability:.0%})"
+    told = f"Suggestion from your {suggestion.learnt_from:,} verdicts: reject ({min(suggestion.probability, 0.99):.0%})"
     st.markdown(f":small[:violet[:material/lightbulb: **{told}**] {plain('; '.join(suggestion.reasons))}]")
 
 

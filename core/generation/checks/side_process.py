@@ -8,15 +8,24 @@ import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
+from dataclasses import dataclass
 from multiprocessing.connection import wait
 
 from core.domain.checks import DEFAULT_THRESHOLDS, Thresholds
 from core.domain.groups import TaskGroup
+from core.domain.suspicion import fault_probability
 from core.domain.triple import Flag, Texts, Triple
 from core.generation.checks.triple_checks import check_triple
 
-Flags = list[list[Flag]]
 ANY_TRIPLE = Triple(TaskGroup.SHORT_LONG, "Find a text.", Texts("a short question", "The text that answers it.", "Another text."))
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """What the checks say of a triple; `fault_probability` follows from the flags and is None where whoever stores it computes it."""
+
+    flags: Sequence[Flag]
+    fault_probability: float | None = None
 
 
 class SideChecks:
@@ -34,11 +43,11 @@ class SideChecks:
     def __exit__(self, *_: object) -> None:
         self._pool.shutdown(cancel_futures=True)
 
-    def start(self, triples: Sequence[Triple]) -> Future[Flags]:
-        """Flags of each triple, in their order. Where the process has died, they are checked here."""
-        thresholds, found = self._thresholds(), Future[Flags]()
+    def start(self, triples: Sequence[Triple]) -> Future[list[Checked]]:
+        """What the checks say of each triple, in their order. Where the process has died, they are checked here."""
+        thresholds, found = self._thresholds(), Future[list[Checked]]()
 
-        def take_over(asked: Future[Flags]) -> None:
+        def take_over(asked: Future[list[Checked]]) -> None:
             try:
                 found.set_result(asked.result())
             except BrokenProcessPool:
@@ -53,9 +62,10 @@ class SideChecks:
         return found
 
 
-def check_triples(triples: Sequence[Triple], thresholds: Thresholds) -> Flags:
-    """Flags of each triple, in their order."""
-    return [check_triple(triple, thresholds) for triple in triples]
+def check_triples(triples: Sequence[Triple], thresholds: Thresholds) -> list[Checked]:
+    """What the checks say of each triple, in their order."""
+    found = ((triple, check_triple(triple, thresholds)) for triple in triples)
+    return [Checked(flags, fault_probability(triple, flags)) for triple, flags in found]
 
 
 def _end_with_parent() -> None:

@@ -12,6 +12,7 @@ from core.domain.groups import GROUPS
 from core.domain.request import RequestRecord
 from core.domain.task import EmbeddingTask, TaskState
 from core.domain.triple import Flag, Triple
+from core.generation.checks.side_process import Checked
 from core.generation.checks.triple_checks import check_triple
 from core.generation.replies.parsing import read_example, read_tasks
 from core.storage.tasks import TaskStore
@@ -34,8 +35,8 @@ class AddedSome(Protocol):
 class TripleSink(Protocol):
     """Where triples go: core.storage.triples.TripleStore."""
 
-    def add(self, new: Sequence[Triple], flags: Mapping[str, Sequence[Flag]] = ..., /) -> AddedSome:
-        """Store those that are not there yet."""
+    def add(self, new: Sequence[Triple], flags: Mapping[str, Sequence[Flag]] = ..., odds: Mapping[str, float] = ..., /) -> AddedSome:
+        """Store those that are not there yet, with flags and probability of a fault by id."""
         ...
 
 
@@ -67,7 +68,7 @@ class ExampleReader:
         triples: TripleSink,
         tasks: TaskStore,
         check: Callable[[Triple], Sequence[Flag]] = check_triple,
-        start_checks: Callable[[Sequence[Triple]], Future[list[list[Flag]]]] | None = None,
+        start_checks: Callable[[Sequence[Triple]], Future[list[Checked]]] | None = None,
     ) -> None:
         """`check` flags a new triple: by the workspace's thresholds where the workbench gives it. With `start_checks`, others do it."""
         self._triples = triples
@@ -93,13 +94,14 @@ class ExampleReader:
         if self._start_checks is not None and triples:
             checked = self._start_checks(triples)
         else:
-            checked = _known([list(self._check(triple)) for triple in triples])
+            checked = _known([Checked(self._check(triple)) for triple in triples])
         return Prepared(checked, lambda: self._store(made, triples, checked.result()))
 
-    def _store(self, made: Sequence[Outcome | Triple], triples: Sequence[Triple], flags: Sequence[Sequence[Flag]]) -> list[Outcome]:
-        by_id = {triple.id: found for triple, found in zip(triples, flags, strict=True)}
-        new = set(self._triples.add(triples, by_id).added) if triples else set()
-        return [one if isinstance(one, Outcome) else _outcome(one, by_id[one.id], new) for one in made]
+    def _store(self, made: Sequence[Outcome | Triple], triples: Sequence[Triple], checked: Sequence[Checked]) -> list[Outcome]:
+        flags = {triple.id: found.flags for triple, found in zip(triples, checked, strict=True)}
+        odds = {t.id: c.fault_probability for t, c in zip(triples, checked, strict=True) if c.fault_probability is not None}
+        new = set(self._triples.add(triples, flags, odds).added) if triples else set()
+        return [one if isinstance(one, Outcome) else _outcome(one, flags[one.id], new) for one in made]
 
     def _make(self, record: RequestRecord, reply: ChatReply) -> Outcome | Triple:
         request = record.request

@@ -1,8 +1,7 @@
 """One thread writes everything of a run, so that what comes together shares one commit: commits, not bytes, take the time.
 
 The order that nothing may break: a request is committed as sent before it leaves, and its reply is committed whole before anything
-reads it. Who sends waits for the commit; a reply is handed in and its sender goes on, since the next request that leaves is committed
-after it or with it. Reading comes in the gaps.
+reads it. Whoever hands something in waits for the commit; reading comes after, in the gaps.
 """
 
 from __future__ import annotations
@@ -106,15 +105,14 @@ class Bookkeeper:
         await self._committed(write)
 
     async def received(self, record: RequestRecord, received: Received) -> None:
-        """Hand in a reply: it is committed before whatever is handed in later, and read some time after that."""
+        """Commit a reply; it is read some time later. Until then it counts as in flight: a kill would have it sent again."""
         while len(self._unread) > MOST_UNREAD and self._trouble is None:
             await asyncio.sleep(UNREAD_SECONDS)
-        self.check()
-        self._entries.put(Entry(received, record))
+        await self._committed(received, record)
 
-    async def _committed(self, what: Leaving | Note) -> bool:
+    async def _committed(self, what: Leaving | Received | Note, record: RequestRecord | None = None) -> bool:
         self.check()
-        entry = Entry(what, committed=self._loop.create_future())
+        entry = Entry(what, record, self._loop.create_future())
         self._entries.put(entry)
         if self._trouble is not None:  # the thread ended meanwhile and looks at nothing any more
             raise self._trouble

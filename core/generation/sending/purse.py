@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 from math import ceil
 
 from core.domain.plans import EndpointPlan
@@ -31,7 +30,7 @@ class Purse:
         """The most one attempt can take."""
         prompt_tokens = sum(_most_tokens(m["content"]) + TOKENS_A_MESSAGE for m in request.messages)
         if request.schema is not None:
-            prompt_tokens += _most_tokens(json.dumps(request.schema))
+            prompt_tokens += _most_tokens(str(request.schema))
         money = price(request.base_url, request.model, prompt_tokens, max_tokens, self._plan.price)
         if money is None and self._budget.money is not None:
             raise BudgetReached(

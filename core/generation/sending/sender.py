@@ -16,6 +16,7 @@ from core.generation.replies.reply_readers import Outcome
 from core.generation.sending.attempts import LARGEST_CAP, Attempts, TakenOver, ask, cap_of
 from core.generation.sending.bookkeeper import READ_AT_ONCE, Bookkeeper, Reader, read_together
 from core.generation.sending.purse import Purse
+from core.generation.sending.supply import Supply
 from core.jobs.context import JobContext
 from core.llm.pricing import price
 from core.storage.ledger import CUT_OFF_REASON, Ledger, Received
@@ -91,25 +92,37 @@ class Sender:
         self._ended -= again
         self._failed -= again
         waiting = iter(records)
+        senders = min(self._plan.in_flight, len(records))
         with Bookkeeper(self._ledger, self._reader, self._context.job.id, self._was_read) as books:
             try:
                 async with asyncio.TaskGroup() as group:
-                    for _ in range(min(self._plan.in_flight, len(records))):
-                        group.create_task(self._work(model, books, waiting))
+                    supply = Supply(partial(self._attempts, books, waiting), model, senders, group)
+                    for _ in range(senders):
+                        group.create_task(self._work(model, books, supply))
             except BaseExceptionGroup as several:
                 raise several.exceptions[0] from several  # the full disk, the missing model: by its own name
         books.check()
 
-    async def _work(self, model: ChatModel, books: Bookkeeper, waiting: Iterator[RequestRecord]) -> None:
-        for record in waiting:
-            if self._ending is not None or self._context.stop_requested():
-                return
-            await self._send_one(model, books, record)
+    def _attempts(self, books: Bookkeeper, waiting: Iterator[RequestRecord]) -> Attempts | None:
+        """At the next request; None where there is none, or nothing more may be sent."""
+        record = None if self._over_early() else next(waiting, None)
+        return Attempts(record, self._purse, self._ledger, books) if record else None
 
-    async def _send_one(self, model: ChatModel, books: Bookkeeper, record: RequestRecord) -> None:
-        attempts = Attempts(record, self._purse, self._ledger, books)
+    async def _work(self, model: ChatModel, books: Bookkeeper, supply: Supply) -> None:
+        async for attempts in supply:
+            if attempts.claimed and self._over_early():
+                await attempts.give_back()
+            else:
+                await self._send_one(model, books, attempts)
+
+    def _over_early(self) -> bool:
+        """Whether nothing more may be sent."""
+        return self._ending is not None or self._context.stop_requested()
+
+    async def _send_one(self, model: ChatModel, books: Bookkeeper, attempts: Attempts) -> None:
+        record = attempts.record
         try:
-            reply = await ask(model, record, attempts)
+            reply = await ask(model, attempts)
         except TakenOver:
             return
         except BudgetReached as reached:

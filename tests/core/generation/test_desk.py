@@ -204,7 +204,7 @@ def test_a_stop_finishes_what_is_in_flight_and_leaves_the_rest_planned(bench: Be
 
 def test_a_full_disk_has_its_own_name_and_loses_nothing(bench: Bench):
     class FullTriples:
-        def add(self, new, flags=None):
+        def add(self, new, *_):
             raise DiskFull("no space", hint="free some")
 
     healthy = bench.desk._triples

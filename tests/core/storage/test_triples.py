@@ -1,9 +1,11 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from core.domain.checks import Nearness
 from core.domain.filters import TripleFilter, TripleOrder
 from core.domain.groups import TaskGroup
 from core.domain.review import Action, Decision
@@ -162,3 +164,36 @@ def test_twenty_thousand_triples_are_found_counted_and_paged(store: TripleStore)
     assert store.count(TripleFilter(text="matter 1999")) == 11  # 1999 and 19990 to 19999
     assert [r.number for r in store.find(TripleFilter(), limit=3, offset=19_990)] == [19_991, 19_992, 19_993]
     assert sum(1 for _ in store.each(TripleFilter(flag_code="x"))) == 2_000
+
+
+def test_the_order_follows_flags_and_cosines_and_an_edit_forgets_the_cosines(store: TripleStore):
+    a, b = make_triples(2, group=TaskGroup.STS)
+    store.add([a, b])
+    store.set_nearness({a.id: Nearness(0.7, 0.7), b.id: Nearness(0.7, -0.3)})  # b's negative is far off: that speaks of a fault
+    assert [r.id for r in store.find(TripleFilter(), TripleOrder.SUSPICIOUS)] == [b.id, a.id]
+    assert store.get(b.id).nearness == Nearness(0.7, -0.3)
+    store.set_flags({a.id: [Flag("truncated", "m", "positive", 0.8)], b.id: []})
+    assert [r.id for r in store.find(TripleFilter(), TripleOrder.SUSPICIOUS)] == [a.id, b.id]
+    assert store.get(b.id).nearness is None
+    with_cosines = dict(store.leading(TripleFilter(), TripleOrder.SUSPICIOUS, 2))
+    store.set_nearness({a.id: None})
+    assert dict(store.leading(TripleFilter(), TripleOrder.SUSPICIOUS, 2)) == with_cosines  # flags stay
+    assert [flag.code for flag in store.get(a.id).flags] == ["truncated"]
+
+
+def test_the_first_of_some_ids_that_passes(store: TripleStore):
+    triples = make_triples(900)  # more than one IN (...) holds
+    ids = store.add(triples, {triples[850].id: [Flag("x", "m")]}).added
+    assert store.first_of(ids, TripleFilter(flag_code="x")).id == ids[850]
+    assert store.first_of(ids[::-1], TripleFilter()).id == ids[899]
+    assert store.first_of(ids[:850], TripleFilter(flag_code="x")) is None
+    assert store.first_of([], TripleFilter()) is None
+
+
+def test_what_a_reviewer_skipped_is_not_counted(store: TripleStore, database: Database):
+    decisions, ids = DecisionStore(database), store.add(make_triples(6, tasks=2)).added
+    decisions.append([Decision(i, "anna", Action.SKIP) for i in ids[:3]])
+    wanted = TripleFilter(verdict=Verdict.PENDING, not_skipped_by="anna")
+    assert store.count(wanted) == len(store.ids(wanted)) == 3
+    task = store.get(ids[0]).triple.task_id  # of the first, third and fifth
+    assert store.count(replace(wanted, task_id=task)) == len(store.ids(replace(wanted, task_id=task))) == 1

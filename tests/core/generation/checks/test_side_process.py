@@ -9,6 +9,7 @@ import psutil
 import pytest
 
 from core.domain.checks import DEFAULT_THRESHOLDS, Thresholds
+from core.domain.suspicion import fault_probability
 from core.generation.checks.side_process import SideChecks
 from core.generation.checks.triple_checks import check_triple
 from tests.factories import make_triple
@@ -22,7 +23,9 @@ def test_another_process_finds_the_same_flags_by_the_thresholds_of_the_moment():
     asked = iter([DEFAULT_THRESHOLDS, strict])
     with SideChecks(lambda: next(asked)) as checks:
         for thresholds in (DEFAULT_THRESHOLDS, strict):
-            assert checks.start(TRIPLES).result() == [check_triple(triple, thresholds) for triple in TRIPLES]
+            found = checks.start(TRIPLES).result()
+            assert [one.flags for one in found] == [check_triple(triple, thresholds) for triple in TRIPLES]
+            assert [one.fault_probability for one in found] == [fault_probability(t, check_triple(t, thresholds)) for t in TRIPLES]
 
 
 def test_where_the_process_is_killed_the_checks_are_done_here():
@@ -33,7 +36,7 @@ def test_where_the_process_is_killed_the_checks_are_done_here():
                 child.kill()
                 child.wait()
         for _ in range(2):  # before and after the pool has noticed
-            assert checks.start(TRIPLES).result() == [check_triple(triple) for triple in TRIPLES]
+            assert [one.flags for one in checks.start(TRIPLES).result()] == [check_triple(triple) for triple in TRIPLES]
 
 
 def test_it_ends_with_a_parent_that_was_killed():

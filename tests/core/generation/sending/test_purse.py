@@ -18,7 +18,7 @@ def purse(*, price: Price | None = None, spent: RequestTally | None = None, **bu
 def test_the_worst_case_is_a_token_for_two_characters_and_a_full_reply():
     asked = request(messages=({"role": "user", "content": "x" * 200},))
     own = Price(prompt=1.0, completion=2.0)
-    prompt = 100 + TOKENS_A_MESSAGE + len('{"type": "object"}') / 2
+    prompt = 100 + TOKENS_A_MESSAGE + len("{'type': 'object'}") / 2
     assert purse(price=own, money=1.0).worst(asked, 50) == Amount(prompt + 50, pytest.approx((prompt * 1 + 50 * 2) / 1e6))
     assert purse().worst(asked, 50) == Amount(prompt + 50, 0.0)  # an unknown price plays no part where no money is limited
     with pytest.raises(BudgetReached, match="unknown"):

@@ -1,0 +1,1 @@
+"""Pictures that measurements make; nothing here is a measurement of its own."""
