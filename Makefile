@@ -31,6 +31,11 @@ $(VENV)/.dev: $(VENV)/.runtime requirements-dev.txt
 	.bench-venv/bin/python -m pip install --disable-pip-version-check --no-input --quiet --only-binary :all: -r requirements-bench.txt
 	@touch $@
 
+.bench-encoders/.peers: requirements-bench-encoders.txt requirements.txt
+	@p=$$($(FIND_PYTHON)); test -x .bench-encoders/bin/python || $$p -m venv .bench-encoders
+	.bench-encoders/bin/python -m pip install --disable-pip-version-check --no-input --quiet --only-binary :all: -r requirements-bench-encoders.txt
+	@touch $@
+
 .models/.ready: $(VENV)/.runtime core/encoder/embedded.py
 	$(PY) -m core prepare
 	@mkdir -p .models && touch $@
@@ -62,7 +67,7 @@ browser: $(VENV)/.dev ## Find a chromium for the browser tests, else try to get 
 bench: setup $(VENV)/.dev ## Run every measurement in bench/
 	@for module in bench/[a-z]*.py; do echo "== $$module"; $(PY) -m bench.$$(basename $$module .py) --json || exit 1; done
 
-bench-peers: .bench-venv/.peers ## Set up what bench/generation.py measures Tercet against (curator, distilabel), apart from everything else
+bench-peers: .bench-venv/.peers .bench-encoders/.peers ## Set up what bench/ measures Tercet against, apart from everything else
 
 pictures: setup $(VENV)/.dev browser ## Make the guide's screenshots again
 	$(PY) -m docs.guide.take_pictures
@@ -79,4 +84,4 @@ lock: ## Pin requirements.in and requirements-dev.in afresh
 	@rm -rf .lock-venv
 
 clean: ## Remove the virtual environments and the converted models (never a workspace)
-	rm -rf $(VENV) .bench-venv .models
+	rm -rf $(VENV) .bench-venv .bench-encoders .models

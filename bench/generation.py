@@ -6,8 +6,8 @@ process of its own. Tercet does all its work on them (ledger, schema, checks, da
 the start ends when two requests are in flight for the first time, the run when the rows are in hand. One small run of each warms the disk
 cache.
 
-The peers are not part of the project's environment. Give them one: `python -m venv .bench-venv && .bench-venv/bin/pip install -r
-requirements-bench.txt`, or name a python that has them with `--peers`. Without one, their figures are null.
+The peers are not part of the project's environment: `make bench-peers` gives them one of their own, or name a python that has them with
+`--peers`. Without one, their figures are null.
 """
 
 from __future__ import annotations
@@ -63,8 +63,7 @@ def main() -> None:
     asked = parser.parse_args()
     versions = peer_versions(asked.peers)
     if versions is None:
-        print(f"{asked.peers} has no curator and distilabel: only Tercet is measured. To get them:")
-        print("  python -m venv .bench-venv && .bench-venv/bin/pip install -r requirements-bench.txt")
+        print(f"{asked.peers} has no curator and distilabel: only Tercet is measured. To get them: make bench-peers")
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary).resolve()
         draws = Tercet(folder / "draws")

@@ -11,9 +11,8 @@ twice and is given no credit for it. Counting 6 operations, as for training of a
 
 Losses differ by rounding: in bfloat16 a cosine is known to about 0.003, and the temperature of 0.02 multiplies that by 50.
 
-sentence-transformers is not part of the project's environment. Give it one: `python -m venv .bench-encoders &&
-.bench-encoders/bin/pip install --only-binary :all: -r requirements.txt sentence-transformers==6.2.0 datasets==5.2.0`, or name a python
-that has them with `--peers`. Without one its figures are null.
+sentence-transformers is not part of the project's environment: `make bench-peers` gives it one of its own, or name a python that has it with
+`--peers`. Without one its figures are null.
 """
 
 from __future__ import annotations

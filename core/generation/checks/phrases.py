@@ -10,6 +10,7 @@ import re
 from collections.abc import Iterator
 
 from core.domain.checks import Thresholds
+from core.domain.groups import GROUPS
 from core.domain.triple import Flag, Triple
 from core.generation.checks.phrase_lists import PhraseList, lines_of
 from core.generation.checks.words import fields_of, sentences, unquoted
@@ -29,6 +30,7 @@ LEFTOVER_SIGNS = ("{", "[", "<", "_", "【", "［", "```", "xxxx", "lorem ipsum"
 SELF, ASKED, QUESTION, FITS = (PhraseList(lines_of(name)) for name in ("self", "asked", "question", "fits"))
 OUTRIGHT = re.compile(r"\b(?:this|the) (?:document|passage|text|article) is (?:\w+ )?(?:ir)?relevant (?:because|since|to|as)\b")
 RESPONDING = "in response"
+FIELD_NAMES = {name.lower() for facts in GROUPS.values() for name in facts.fields if not name.isalpha()}  # “label” may be an answer
 CAPITAL_SLOT = re.compile(r"\[[A-Z][A-Z]{2,}(?:[ _][A-Z]{2,}){0,3}\]")
 
 
@@ -60,6 +62,9 @@ def prompt_echo(triple: Triple, _: Thresholds) -> Iterator[Flag]:
     """A slot, a field's name, a placeholder or filler text was left standing."""
     for name, text in fields_of(triple.texts):
         small = text.lower()
+        if small.strip() in FIELD_NAMES:
+            yield Flag("prompt_echo", f"The {name} is the name of a field and nothing else: “{text.strip()}”.", name, 0.9)
+            continue
         if not any(sign in small for sign in LEFTOVER_SIGNS):
             continue
         if match := LEFTOVERS.search(small) or CAPITAL_SLOT.search(text):

@@ -119,7 +119,7 @@ def test_a_thousand_random_steps_leave_what_replaying_the_log_gives():
     slow_is_fine = [HealthCheck.too_slow, HealthCheck.data_too_large]
     run_state_machine_as_test(
         Reviewers,
-        settings=settings(max_examples=16, stateful_step_count=80, deadline=None, derandomize=True, suppress_health_check=slow_is_fine),
+        settings=settings(max_examples=20, stateful_step_count=80, deadline=None, derandomize=True, suppress_health_check=slow_is_fine),
     )
     assert Reviewers.done >= OPERATIONS
 

@@ -112,6 +112,7 @@ def test_gram_similarity_by_hand():
     ("As an AI language model, I do not keep plants.", "refusal"),
     ("This document is relevant because it names the cause.", "meta_talk"),
     ("The hard_negative_document should say {num_words} words.", "prompt_echo"),
+    (" S2\n", "prompt_echo"),
 ])  # fmt: skip
 def test_refusals_meta_talk_and_echoes_are_flagged(text: str, code: str):
     assert (code, "positive") in codes(make_triple(positive=text))
