@@ -55,7 +55,8 @@ class Tally:
         """Two-sided exact sign test over the pairs that differ (McNemar's exact test); 1 where none does."""
         differing = self.first_only + self.second_only
         fewer = min(self.first_only, self.second_only)
-        return min(1.0, 2 * sum(comb(differing, k) for k in range(fewer + 1)) / float(2**differing))
+        chance: float = 2 * sum(comb(differing, k) for k in range(fewer + 1)) / 2**differing  # whole numbers: a float ends at 2**1024
+        return min(1.0, chance)
 
 
 def tally(pairs: Sequence[RequestPair], holds: Callable[[ComparedRequest], bool]) -> Tally:

@@ -58,7 +58,8 @@ class PromptComparisons:
         values = endpoint.model_dump(exclude={"name"}) | {
             "counts": {group: count},
             "languages": dict(languages),
-            "in_flight": max(1, endpoint.in_flight // 2),  # both run at once
+            "in_flight": max(1, endpoint.in_flight // 2),  # both run at once, and share the limits
+            **{limit: value / 2 for limit in ("requests_per_minute", "tokens_per_minute") if (value := getattr(endpoint, limit))},
             "task_ids": sorted(random.sample(accepted, min(MOST_TASKS, len(accepted)))),
             "seed": seed,
             "comparison": identifier,

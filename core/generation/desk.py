@@ -193,9 +193,11 @@ class GenerationDesk:
 
     def _plan(self, context: JobContext, draw: Callable[[], Iterable[PlannedRequest]]) -> None:
         planned = {request.key: request for request in draw()}
-        busy = {job.id for kind in (JobKind.GENERATE, JobKind.BRAINSTORM) for job in self._jobs.find(kind) if job.state.active}
-        others = self._ledger.with_others(list(planned), busy - {context.job.id})
-        new = self._ledger.plan(list(planned.values()), context.job.id, busy=others)
+        active = {job.id for kind in (JobKind.GENERATE, JobKind.BRAINSTORM) for job in self._jobs.find(kind) if job.state.active}
+        busy = active - {context.job.id}
+        with self._ledger.together():  # or another job might begin with them between the two
+            others = self._ledger.with_others(list(planned), busy)
+            new = self._ledger.plan(list(planned.values()), context.job.id, busy=busy)
         away = self._batches.away(list(planned)) if self._batches else {}
         answered = len(planned) - new - sum(away.values()) - sum(others.values())
         context.emit("planned", requests=len(planned), new=new, answered=answered, away=away, others=others)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -21,6 +22,7 @@ from core.llm.throttle import Throttle
 from core.llm.wire import Answer, Wire, WireError, may_have_arrived
 
 KEPT_HEADERS = ("x-request-id", "x-ratelimit-remaining-requests", "x-ratelimit-remaining-tokens", "openai-processing-ms")
+INVALID_FORMAT = re.compile(r"(?s)(?=.*response_format).*(?:validation|should be|invalid|support)", re.IGNORECASE)
 CHARACTERS_A_TOKEN = 4.0  # of English; only to keep the pace until the reply tells
 
 
@@ -166,7 +168,7 @@ class EndpointModel:
         if answer.status >= 400:
             trouble = await self._noted(self._refusal(answer), toll, sent_at)
             # 400 and 422 speak of the request; llama-cpp-python says 500 where it does not know a response format
-            if answer.status in (400, 422) or (answer.status == 500 and "response_format" in answer.text):
+            if answer.status in (400, 422) or (answer.status == 500 and INVALID_FORMAT.search(answer.text)):
                 raise _Refused(said_in(answer.text), trouble)
             raise trouble
         try:

@@ -10,14 +10,16 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from ipaddress import ip_address
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit, urlunsplit
 from urllib.request import getproxies, proxy_bypass
 
 import aiohttp
 
+from core.errors import EndpointUnreachable
+
 IDLE_SECONDS = 15.0  # a connection is kept without use
 CONNECT_SECONDS = 30.0
-NEVER_CONNECTED = (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError, aiohttp.InvalidURL)
+NEVER_CONNECTED = (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError, aiohttp.InvalidURL, aiohttp.ClientHttpProxyError)
 WireError = (aiohttp.ClientError, TimeoutError)  # whatever keeps an answer from coming
 
 
@@ -35,7 +37,7 @@ class Wire:
 
     def __init__(self, base_url: str, key: str | None, *, timeout_seconds: float, connections: int) -> None:
         self._base_url = base_url.rstrip("/")
-        self._proxy = _proxy_for(base_url)
+        self._proxy, self._proxy_auth = _proxy_for(base_url)
         headers = {"Content-Type": "application/json", "Accept": "application/json", "User-Agent": "tercet"}
         self._session = aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(limit=connections, keepalive_timeout=IDLE_SECONDS),
@@ -61,7 +63,8 @@ class Wire:
         await self._session.close()
 
     async def _exchange(self, method: str, path: str, data: bytes | None) -> Answer:
-        async with self._session.request(method, self._base_url + path, data=data, proxy=self._proxy) as answer:
+        proxy = {"proxy": self._proxy, "proxy_auth": self._proxy_auth} if self._proxy else {}
+        async with self._session.request(method, self._base_url + path, data=data, **proxy) as answer:  # type: ignore[arg-type]
             text = (await answer.read()).decode("utf-8", "replace")
             return Answer(answer.status, {name.lower(): value for name, value in answer.headers.items()}, text)
 
@@ -71,11 +74,28 @@ def may_have_arrived(error: BaseException) -> bool:
     return not isinstance(error, NEVER_CONNECTED)
 
 
-def _proxy_for(base_url: str) -> str | None:
-    """The proxy of the environment (HTTPS_PROXY, NO_PROXY …); none to this machine."""
+def _proxy_for(base_url: str) -> tuple[str | None, aiohttp.BasicAuth | None]:
+    """The proxy of the environment (HTTPS_PROXY, ALL_PROXY, NO_PROXY …) without its password, which errors would repeat, and that apart.
+
+    There is none to this machine.
+
+    Raises:
+        EndpointUnreachable: the proxy is of a kind that cannot be used.
+    """
     parts = urlsplit(base_url)
     host = parts.hostname or ""
-    return None if _is_here(host) or proxy_bypass(host) else getproxies().get(parts.scheme)
+    proxies = {} if _is_here(host) or proxy_bypass(host) else getproxies()
+    named = proxies.get(parts.scheme) or proxies.get("all")
+    if not named:
+        return None, None
+    proxy = urlsplit(named if "://" in named else f"http://{named}")
+    if proxy.scheme not in ("http", "https"):
+        raise EndpointUnreachable(
+            f"The environment names a {proxy.scheme} proxy, and only http and https proxies can be used.",
+            hint=f"Set NO_PROXY={host}, or HTTPS_PROXY to an http:// proxy.",
+        )
+    auth = aiohttp.BasicAuth(unquote(proxy.username), unquote(proxy.password or "")) if proxy.username else None
+    return urlunsplit(proxy._replace(netloc=proxy.netloc.rpartition("@")[2])), auth
 
 
 def _is_here(host: str) -> bool:

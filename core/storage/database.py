@@ -119,7 +119,9 @@ def _revision(connection: Connection) -> str | None:
 
 def _sqlite_pragmas(connection: Any, _record: Any) -> None:
     connection.isolation_level = None  # transactions are begun by _begin_immediately
-    for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", f"busy_timeout={BUSY_SECONDS * 1000}"):
+    # recursive_triggers: without it, REPLACE deletes a row of the log past the trigger that refuses deleting.
+    settings = ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "recursive_triggers=ON", f"busy_timeout={BUSY_SECONDS * 1000}")
+    for pragma in settings:
         connection.execute(f"PRAGMA {pragma}")
 
 

@@ -161,8 +161,8 @@ class Ledger:
 
     def mark_not_sent(self, key: str, *, repeat: bool) -> None:
         """A request that was to leave did not: it is as it was before. `repeat`: it was the repeat of a reply that was cut off."""
-        before = {"state": RequestState.FAILED.value, "repeated_cap": None} if repeat else {"state": RequestState.PLANNED.value}
-        self._set(key, {**before, "attempts": requests.c.attempts - 1})
+        cut_off = {"state": RequestState.FAILED.value, "reason": CUT_OFF_REASON, "repeated_cap": None}
+        self._set(key, {**(cut_off if repeat else {"state": RequestState.PLANNED.value}), "attempts": requests.c.attempts - 1})
 
     def mark_received(self, key: str, reply: ChatReply, cost: float | None) -> None:
         """Keep one reply; see `mark_all_received`."""

@@ -49,9 +49,8 @@ class SideChecks:
 
         def take_over(asked: Future[list[Checked]]) -> None:
             try:
-                found.set_result(asked.result())
-            except BrokenProcessPool:
-                found.set_result(check_triples(triples, thresholds))
+                broken = isinstance(asked.exception(), BrokenProcessPool)
+                found.set_result(check_triples(triples, thresholds) if broken else asked.result())
             except Exception as error:  # noqa: BLE001 - raised where the flags are asked for
                 found.set_exception(error)
 

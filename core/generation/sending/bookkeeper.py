@@ -131,7 +131,10 @@ class Bookkeeper:
                     self._prepare_some()
         except BaseException as error:  # noqa: BLE001 - handed to whoever waits, who ends the run with it
             self._trouble = error
-            self._answer([(entry.committed, error) for entry in [*taken, *self._take(wait_seconds=0)[0]]])
+            late = self._take(wait_seconds=0)[0]
+            with suppress(Exception):  # the disk may be full; then they are sent again
+                self._ledger.mark_all_received([entry.what for entry in late if isinstance(entry.what, Received)])
+            self._answer([(entry.committed, error) for entry in [*taken, *late]])
 
     def _patience(self, *, closing: bool) -> float | None:
         """Seconds to wait for something to commit; None: until it comes, or the checks are done."""
@@ -158,22 +161,32 @@ class Bookkeeper:
         checked = self._in_check.popleft() if self._in_check and self._in_check[0][1].ready.done() else None
         if not entries and checked is None:
             return
-        leaving = [entry.what for entry in entries if isinstance(entry.what, Leaving)]
-        received = [entry.what for entry in entries if isinstance(entry.what, Received)]
         outcomes: list[Outcome] = []
-        with self._ledger.together():
-            claimed = self._ledger.mark_all_sent(leaving, self._job_id) if leaving else set()
-            self._ledger.mark_all_received(received)
-            for write in (entry.what for entry in entries if not isinstance(entry.what, Leaving | Received)):
-                write()
-            if checked is not None:
-                outcomes = _stored(self._ledger, checked[0], checked[1].finish())
+        try:
+            with self._ledger.together():
+                claimed = self._write(entries)
+                if checked is not None:
+                    outcomes = _stored(self._ledger, checked[0], checked[1].finish())
+        except BaseException:
+            if checked is not None:  # what came now must not be lost with what came before
+                with self._ledger.together():
+                    self._write(entries)
+            raise
         self._answer([(e.committed, not isinstance(e.what, Leaving) or e.what.key in claimed) for e in entries])
         for entry in entries:
             if isinstance(entry.what, Received) and entry.record is not None:
                 self._unread.append((entry.record, entry.what))
         for (record, one), outcome in zip(checked[0] if checked else [], outcomes, strict=True):
             self._told(record, one, outcome)
+
+    def _write(self, entries: Sequence[Entry]) -> set[str]:
+        """Returns the keys of requests that may leave."""
+        leaving = [entry.what for entry in entries if isinstance(entry.what, Leaving)]
+        claimed = self._ledger.mark_all_sent(leaving, self._job_id) if leaving else set()
+        self._ledger.mark_all_received([entry.what for entry in entries if isinstance(entry.what, Received)])
+        for write in (entry.what for entry in entries if not isinstance(entry.what, Leaving | Received)):
+            write()
+        return claimed
 
     def _answer(self, answers: Sequence[tuple[asyncio.Future[bool] | None, bool | BaseException]]) -> None:
         """Let those who wait go on, all by one call: waking the event loop costs more than the answer."""

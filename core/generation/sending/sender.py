@@ -96,7 +96,8 @@ class Sender:
         with Bookkeeper(self._ledger, self._reader, self._context.job.id, self._was_read) as books:
             try:
                 async with asyncio.TaskGroup() as group:
-                    supply = Supply(partial(self._attempts, books, waiting), model, senders, group)
+                    free = self._plan.budget.money is None and self._plan.budget.tokens is None
+                    supply = Supply(partial(self._attempts, books, waiting), model, senders if free else 0, group)
                     for _ in range(senders):
                         group.create_task(self._work(model, books, supply))
             except BaseExceptionGroup as several:
@@ -105,19 +106,17 @@ class Sender:
 
     def _attempts(self, books: Bookkeeper, waiting: Iterator[RequestRecord]) -> Attempts | None:
         """At the next request; None where there is none, or nothing more may be sent."""
-        record = None if self._over_early() else next(waiting, None)
+        record = None if self._ending is not None or self._context.stop_requested() else next(waiting, None)
         return Attempts(record, self._purse, self._ledger, books) if record else None
 
     async def _work(self, model: ChatModel, books: Bookkeeper, supply: Supply) -> None:
         async for attempts in supply:
-            if attempts.claimed and self._over_early():
-                await attempts.give_back()
-            else:
+            # What is claimed is within the budget: that others are beyond it is no reason to leave it.
+            ending = self._ending if not (attempts.claimed and isinstance(self._ending, BudgetReached)) else None
+            if ending is None and not self._context.stop_requested():
                 await self._send_one(model, books, attempts)
-
-    def _over_early(self) -> bool:
-        """Whether nothing more may be sent."""
-        return self._ending is not None or self._context.stop_requested()
+            elif attempts.claimed:
+                await attempts.give_back()
 
     async def _send_one(self, model: ChatModel, books: Bookkeeper, attempts: Attempts) -> None:
         record = attempts.record

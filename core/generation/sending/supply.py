@@ -21,7 +21,11 @@ class Supply:
     """
 
     def __init__(self, take: Callable[[], Attempts | None], model: ChatModel, senders: int, group: asyncio.TaskGroup) -> None:
-        """`take` gives the next request, None after the last; the claiming is done by tasks of `group`."""
+        """`take` gives the next request, None after the last; the claiming is done by tasks of `group`.
+
+        With 0 `senders` nothing is claimed ahead. So it has to be where tokens or money are limited: what is claimed holds its worst case
+        back, and every sender may be waiting for just that to be settled.
+        """
         self._take = take
         self._claimed: asyncio.Queue[Attempts | None] | None = None
         if isinstance(model, RepeatingModel) and senders >= FEWEST_SENDERS:

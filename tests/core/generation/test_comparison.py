@@ -114,3 +114,4 @@ def test_the_sign_test_counts_pairs_that_differ_only():
     assert Tally(3, 0, 5, 2).p_value == pytest.approx(2 / 2**5)
     assert Tally(0, 1, 3, 0).p_value == pytest.approx(2 * (1 + 4) / 2**4)
     assert Tally(1, 2, 2, 1).p_value == 1.0
+    assert Tally(0, 1500, 1100, 0).p_value < 1e-12  # more pairs than a float's exponent has room for
