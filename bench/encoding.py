@@ -4,8 +4,8 @@ Claim (issue 5): at least 1.3 times the passages a second on a CPU, 20,000 passa
 the same precision, and work in turns in one run, each first in every other round. sentence-transformers gets the batch size that is best
 for it of a few, found on some of the passages first; Tercet goes the way of an index job, with its cache of vectors on disk.
 
-sentence-transformers is not part of the project's environment: `make bench-peers` gives it one of its own, or name a python that has it with
-`--peers`. Without one its figures are null.
+sentence-transformers is not part of the project's environment: `make bench-peers` gives it one of its own, or name a python that has it
+with `--peers`. Without one its figures are null.
 """
 
 from __future__ import annotations

@@ -11,8 +11,8 @@ twice and is given no credit for it. Counting 6 operations, as for training of a
 
 Losses differ by rounding: in bfloat16 a cosine is known to about 0.003, and the temperature of 0.02 multiplies that by 50.
 
-sentence-transformers is not part of the project's environment: `make bench-peers` gives it one of its own, or name a python that has it with
-`--peers`. Without one its figures are null.
+sentence-transformers is not part of the project's environment: `make bench-peers` gives it one of its own, or name a python that has it
+with `--peers`. Without one its figures are null.
 """
 
 from __future__ import annotations
@@ -83,6 +83,7 @@ def main() -> None:
             setting = asked.setting or best_setting(command, theirs, folder)
             field[THEIRS] = stack.enter_context(closing(_start(THEIRS, command, with_setting(theirs, setting), folder)))
         took = race(field, plan.steps)
+        torch.set_num_threads(errand["threads"])  # as many as the contestants have
         rate = matmul_rate(getattr(torch, errand["precision"]), torch.device(errand["device"]))
         print(json.dumps({**figures_of(took, asked.batch, rate, errand), "setting": setting, "versions": versions}))
 

@@ -304,13 +304,15 @@ class Workbench:
         """A tuned model as a folder, its card with what evaluations found (see TrainingDesk.export)."""
         from core.training.model_card import ReportedScore
 
-        system = f"run:{run_id.removeprefix('run:')}"
-        scores = []
-        for report in (self.evaluation.report(job.id) for job in self.evaluation.reports()):
-            if found := None if steps else report["systems"].get(system):  # an average is another model: nobody evaluated it
-                score = found["ndcg_at_10"]
-                scores.append(ReportedScore(report["test"]["name"], report["queries"], score["mean"], score["low"], score["high"]))
-        return self.training.export(run_id, folder, form=form, steps=steps, scores=scores)
+        run = self.jobs.get(run_id.removeprefix("run:"))
+        scores: dict[str, ReportedScore] = {}  # by test
+        for report in () if steps else (self.evaluation.report(job.id) for job in self.evaluation.reports()):  # nobody evaluated an average
+            found, test = report["systems"].get(f"run:{run.id}"), report["test"]
+            if not found or found.get("fingerprint") != run.result.get("fingerprint", "") or test["content_hash"] in scores:
+                continue  # another adapter, as before a resume, or older than one we have
+            score = found["ndcg_at_10"]
+            scores[test["content_hash"]] = ReportedScore(test["name"], report["queries"], score["mean"], score["low"], score["high"])
+        return self.training.export(run.id, folder, form=form, steps=steps, scores=list(scores.values()))
 
     def overview(self) -> Counts:
         """How much of everything there is."""

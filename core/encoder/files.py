@@ -13,6 +13,8 @@ from typing import Any
 
 from core.errors import DiskFull, StorageError
 
+ADAPTER_SETTINGS = "encoder.json"  # beside the weights: the EncoderSpec they were trained for
+
 
 @contextmanager
 def translated_errors() -> Iterator[None]:

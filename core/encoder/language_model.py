@@ -13,14 +13,13 @@ from numpy.typing import NDArray
 
 from core.domain.encoder import LATER, EncoderSpec, Role
 from core.encoder.base_shape import BaseShape, attend_both_ways, keep_trainable, loading_options
-from core.encoder.files import read_json, sha256_of
+from core.encoder.files import ADAPTER_SETTINGS, read_json, sha256_of
 from core.encoder.packing import forward_packed, is_packing, passes_of
 from core.encoder.pooling import pool, positions
 from core.encoder.tokens import TextTokenizer, TokenBatch, pad
 from core.errors import ModelNotFound, ModelUnusable
 
 ADAPTER_WEIGHTS = "adapter_model.safetensors"
-ADAPTER_SETTINGS = "encoder.json"  # beside the weights: the EncoderSpec they were trained for
 AS_IT_IS = BaseShape()
 # Tokens of a pass without gradient. On a CPU what a pass holds then stays in the cache (4,096 took a tenth longer than 2,048).
 PASS_TOKENS = {"cpu": 2048, "cuda": 32_768}

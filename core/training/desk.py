@@ -253,12 +253,12 @@ def _cost(plan: TrainingPlan, tokens_a_step: int) -> tuple[float | None, float |
     if plan.base_model != EMBEDDED_BASE:
         return None, None, "No estimate: only the embedded decoder was measured. The first steps of the run give the time left."
     cores = min(os.cpu_count() or 1, 8)
-    weight = weight_of(tokens_a_step, longest=plan.max_length)
+    weight = weight_of(tokens_a_step, longest=plan.max_length) / plan.processes  # of one process's share of the batch
     budget = plan.micro_batch_tokens or GRAPH_TOKENS
     cached = 1.3 if weight > budget else 1.0  # gradient caching does the forward pass twice
     kept = min(1.0, (plan.base_layers or EMBEDDED_LAYERS) / EMBEDDED_LAYERS)
     seconds = plan.steps * tokens_a_step * cached * kept / (TOKENS_A_SECOND * cores)
-    memory = BASE_BYTES + TOKEN_BYTES * kept * min(weight, budget)
+    memory = plan.processes * (BASE_BYTES + TOKEN_BYTES * kept * min(weight, budget))
     basis = f"{TOKENS_A_SECOND:.0f} tokens a second on each of {cores} otherwise idle cores with AMX; slower CPUs take longer."
     return seconds, memory, basis
 

@@ -13,14 +13,15 @@ from pathlib import Path
 from typing import Any
 
 from core.domain.dataset import DatasetVersion
-from core.domain.encoder import GENERAL_TASK, EncoderSpec, instructed_query
+from core.domain.encoder import EMBEDDED_BASE, GENERAL_TASK, EncoderSpec, instructed_query
 from core.domain.jobs import Job
+from core.encoder.files import ADAPTER_SETTINGS
 from core.errors import BadInput
 from core.settings import Settings
-from core.storage.artifacts import sha256_of, write_text
+from core.storage.artifacts import read_json, sha256_of, write_json, write_text
 from core.storage.database import translated_errors
 from core.training.averaging import ADAPTER_WEIGHTS, average
-from core.training.model_card import ReportedScore, model_card
+from core.training.model_card import ReportedScore, model_card, public_name
 
 
 class ExportForm(StrEnum):
@@ -52,16 +53,18 @@ def export_model(
         scores: For the model card.
 
     Raises:
-        BadInput: something lies in `folder`, or the model is bidirectional and no other program would use it that way.
+        BadInput: something lies in `folder`, it is a file, or the model is bidirectional and no other program would use it that way.
         ModelNotFound, ModelUnusable, WorkspaceDamaged: see core.encoder and core.training.averaging.
     """
     folder = folder.expanduser().resolve()
+    if folder.exists() and not folder.is_dir():
+        raise BadInput(f"{folder} is a file.", hint="Give a new folder.")
     if folder.exists() and any(folder.iterdir()):
         raise BadInput(f"There is something in {folder} already.", hint="Give a new folder.")
     spec = EncoderSpec.from_dict(job.result["encoder"])
     if form is ExportForm.MODEL and spec.bidirectional:
         what = "A model whose attention goes both ways would be read one way by other programs, without a word."
-        raise BadInput(what, hint="Export the adapter, and open it with Tercet.")
+        raise BadInput(what, hint=f"Use it in Tercet, as run:{job.id}.")
     temporary = folder.with_name(f".{folder.name}.tmp")
     with translated_errors():
         shutil.rmtree(temporary, ignore_errors=True)
@@ -69,7 +72,7 @@ def export_model(
     try:
         spec = _adapter(job, spec, temporary / "adapter", steps)
         merged = form is ExportForm.MODEL
-        content = _merged(spec, settings, temporary / "model") if merged else temporary / "adapter"
+        content = _merged(spec, settings, temporary / "model") if merged else _published(spec, temporary / "adapter")
         write_text(content / "README.md", model_card(job, spec, version, scores, merged=merged, steps=steps))
         with translated_errors():
             if folder.exists():
@@ -92,6 +95,16 @@ def _adapter(job: Job, spec: EncoderSpec, target: Path, steps: Sequence[int]) ->
         if digest != spec.adapter_hash:
             raise BadInput(f"The adapter of {job.id} was changed since its run ended.", hint="Resume or repeat the run.")
     return replace(spec, adapter=str(target), adapter_hash=digest)
+
+
+def _published(spec: EncoderSpec, folder: Path) -> Path:
+    """The adapter with the base named as others know it, and without folders of this machine."""
+    base = public_name(spec.base)
+    ours = {"base": spec.base if spec.base == EMBEDDED_BASE else base, "adapter": None}
+    for name, changes in (("adapter_config.json", {"base_model_name_or_path": base}), (ADAPTER_SETTINGS, ours)):
+        if (known := read_json(folder / name)) is not None:
+            write_json(folder / name, {**known, **changes})
+    return folder
 
 
 def _merged(spec: EncoderSpec, settings: Settings, target: Path) -> Path:

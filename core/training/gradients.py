@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 import torch
 
+from core.encoder.packing import SLACK, SPARE_TOKENS
 from core.encoder.tokens import TokenBatch, pad
 from core.errors import OutOfMemory
 from core.training.graph_size import GRAPH_TOKENS, weight_of
@@ -53,18 +54,19 @@ def pieces_of(
     packed: bool = False,
     rows: Sequence[int] | None = None,
 ) -> list[Piece]:
-    """Cut texts, sorted by length, where padding would waste too much or a piece would exceed `most_tokens`.
+    """Cut texts, sorted by length, where padding would waste too much or a piece would weigh above `most_tokens` (see `weight_of`).
 
     A packed pass has no price for a piece more, so pieces are cut where padding wastes over an eighth; otherwise over a third. With `rows`
     only these texts are taken.
     """
-    slack, free = (1.125, 2) if packed else (1.5, 8)
+    slack, free = (SLACK, SPARE_TOKENS) if packed else (1.5, 8)
     order = sorted(range(len(ids)) if rows is None else rows, key=lambda i: (len(ids[i]), i))
     groups: list[list[int]] = []
     for i in order:
         group = groups[-1] if groups else []
-        fits = group and len(ids[i]) <= slack * len(ids[group[0]]) + free and len(ids[i]) * (len(group) + 1) <= most_tokens
-        if fits:
+        longest = len(ids[i])
+        light = weight_of(longest * (len(group) + 1), longest=longest) <= most_tokens
+        if group and light and longest <= slack * len(ids[group[0]]) + free:
             group.append(i)
         else:
             groups.append([i])

@@ -14,7 +14,7 @@ from core.training.batches import Batch
 
 @dataclass(frozen=True, slots=True)
 class Contrast:
-    """Loss (a scalar) and in-batch accuracy: the share of queries nearest to their own positive."""
+    """Loss (a scalar) and in-batch accuracy: the share of queries whose cosine is highest with their own positive."""
 
     loss: torch.Tensor
     accuracy: float
@@ -65,7 +65,8 @@ def info_nce(
     if extras.hardness and extras.hardened is not None:
         scores = scores + extras.hardness * cosines.detach() * extras.hardened
     scores = scores.masked_fill(~kept, float("-inf"))
-    accuracy = (scores.argmax(dim=1) == positives).float().mean().item()
+    nearest = cosines.detach().masked_fill(~allowed, float("-inf")).argmax(dim=1)  # before margin and hardness, which would flatter or hide
+    accuracy = (nearest == positives).float().mean().item()
     parts = [scores]
     for direction, counted in extras.further.items():
         others = _cosines(direction, queries, documents, positives)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import Any
 
 import psutil
@@ -21,11 +22,16 @@ ELEMENTS = (14, 8)  # activations kept a token and layer, in units of hidden and
 def find_budget(model: Any, spec: EncoderSpec, device: torch.device) -> int:
     """Tokens of short texts whose activations fit beside what is loaded (see `weight_of` for longer ones).
 
-    On a GPU one short training pass is measured. On a CPU more than GRAPH_TOKENS was never faster, so memory only lowers it.
+    On a GPU one short training pass is measured; a power of two, so that the same machine finds the same. On a CPU more than GRAPH_TOKENS
+    was never faster, so memory, which the processes of a host share, only lowers it.
     """
     if device.type == "cuda":
-        return budget_of(_measured_bytes(model, spec, device), torch.cuda.mem_get_info(device)[0], most=MOST_TOKENS)
-    return budget_of(_estimated_bytes(model), psutil.virtual_memory().available, most=GRAPH_TOKENS)
+        token_bytes = _measured_bytes(model, spec, device)
+        torch.cuda.empty_cache()  # what torch holds in reserve is free as well
+        found = budget_of(token_bytes, torch.cuda.mem_get_info(device)[0], most=MOST_TOKENS)
+        return int(2 ** (found.bit_length() - 1))
+    beside = int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
+    return budget_of(_estimated_bytes(model), psutil.virtual_memory().available / beside, most=GRAPH_TOKENS)
 
 
 def budget_of(token_bytes: float, free_bytes: float, *, most: int) -> int:

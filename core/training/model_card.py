@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
 from core.domain.dataset import DatasetVersion
 from core.domain.encoder import EMBEDDED_BASE, EncoderSpec, Pooling
@@ -29,7 +31,7 @@ def model_card(
     job: Job, spec: EncoderSpec, version: DatasetVersion, scores: Sequence[ReportedScore], *, merged: bool, steps: Sequence[int]
 ) -> str:
     """Markdown. `steps` names the checkpoints that were averaged; empty for the run's own end."""
-    base = BASE_NAMES.get(spec.base, spec.base)
+    base = public_name(spec.base)
     library = "sentence-transformers" if merged else "peft"
     head = ["---", f"library_name: {library}", f"base_model: {json.dumps(base)}", "pipeline_tag: sentence-similarity", "---", ""]
     what = "A LoRA adapter for" if not merged else "An embedding model made of"
@@ -49,7 +51,7 @@ def model_card(
         "- Plain text, never a chat template.",
         *([f"- The first {spec.layers} layers of the base only."] if spec.layers else []),
         *(["- Attention goes both ways."] if spec.bidirectional else []),
-        *(_usage(spec) if merged else ["", "Load it with `PeftModel.from_pretrained(AutoModel.from_pretrained(base), folder)`."]),
+        *(_usage(spec) if merged else _adapter_usage(job, spec)),
         "",
         "## Data",
         "",
@@ -64,13 +66,38 @@ def model_card(
         "## Plan",
         "",
         "```json",
-        json.dumps(job.plan, indent=1, ensure_ascii=False),
+        json.dumps(_public(job.plan), indent=1, ensure_ascii=False),
         "```",
         "",
         f"Loss {job.result.get('loss_first')} at the first step, {job.result.get('loss_last')} at the last (nats). Run {job.id}.",
         "",
     ]
     return "\n".join([*head, *made])
+
+
+def public_name(base: str) -> str:
+    """What others know a base by: a hub id, or of a local folder its name without the way to it."""
+    local = base.startswith((".", "/", "~")) or base.count("/") > 1
+    return BASE_NAMES.get(base, Path(base).name if local else base)
+
+
+def _public(plan: Mapping[str, Any]) -> dict[str, Any]:
+    known = plan.get("base_model", "")
+    return {**plan, "base_model": known if known == EMBEDDED_BASE else public_name(known)}
+
+
+def _adapter_usage(job: Job, spec: EncoderSpec) -> list[str]:
+    base = public_name(spec.base)
+    here = f"In Tercet the model is `run:{job.id}`"
+    merged = f"For other programs write the merged model: `python -m core export-model {job.id} --to FOLDER`."
+    if spec.bidirectional:
+        return ["", f"{here}. Other programs would read it one way only, with other vectors and without a word: do not load it there."]
+    if spec.layers:
+        return ["", f"{here}. It does not fit the whole `{base}`, only its first {spec.layers} layers. {merged}"]
+    if spec.base == EMBEDDED_BASE:
+        converted = f"The base is not `{base}` itself but its Q4_1 conversion, which Tercet carries: on the original the vectors differ."
+        return ["", f"{converted} {here}. {merged}"]
+    return ["", f'Load it with `PeftModel.from_pretrained(AutoModel.from_pretrained("{base}"), folder)`. {here}.']
 
 
 def _usage(spec: EncoderSpec) -> list[str]:

@@ -15,7 +15,8 @@ from core.domain.dataset import Example, Split
 from core.domain.encoder import EncoderSpec, Role
 from core.domain.plans import TrainingPlan
 from core.encoder.base_shape import BaseShape
-from core.encoder.language_model import ADAPTER_SETTINGS, LanguageModelEncoder, load_base, pick_device, pick_dtype
+from core.encoder.files import ADAPTER_SETTINGS
+from core.encoder.language_model import LanguageModelEncoder, load_base, pick_device, pick_dtype
 from core.encoder.open_encoder import open_encoder, resolve_base
 from core.encoder.packing import is_packing, use_packing
 from core.errors import ModelUnusable, TrainingDiverged
@@ -74,7 +75,8 @@ def _lead(
         if kind == "step":
             note = f"loss {fields['loss']:.3f}, {math.ceil(fields['eta_seconds'])} s left"
             context.progress(fields["step"], fields["steps"], "steps", note)
-    return _result(context, trainer, settings, before, compared, time.monotonic() - started)
+    result = _result(context, trainer, settings, before, compared, time.monotonic() - started)
+    return {**result, "processes": team.size}
 
 
 def parity(encoder: LanguageModelEncoder, examples: Sequence[Example]) -> dict[str, Any]:

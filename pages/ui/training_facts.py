@@ -74,6 +74,9 @@ def show_export(workbench: Workbench, job: Job) -> None:
     if st.button("Write the adapter", key="train-export", icon=":material/output:"):
         found = workbench.export_model(job.id, folder, form=ExportForm.ADAPTER, steps=steps)
         st.success(f"{found['bytes'] / 1e6:.1f} MB in {plain(found['folder'])}, with a model card.", icon=":material/check_circle:")
+    if job.result["encoder"].get("bidirectional"):
+        st.caption("There is no merged model: other programs would read it one way only. Use it here, by its run.")
+        return
     st.caption("The merged model for transformers and sentence-transformers, with the same vectors, is written in a shell:")
     averaged = "".join(f" --average {step}" for step in sorted(steps))
     st.code(
@@ -93,7 +96,8 @@ def show_denominator(events: list[dict[str, Any]]) -> None:
     st.caption(
         f"Step {step}: {look['batch_queries']} queries, {look['batch_documents']} different documents; a query's denominator holds "
         f"{look['counted']:.1f} of them on average. Shown: {len(look['queries'])} queries with their positives (+) and hard negatives (−); "
-        "× is left out of the query's denominator because its text answers the query too, or because the plan keeps others out."
+        "× is left out of the query's denominator because its text answers the query too, or because the plan keeps others out. "
+        "The picture is before a margin, which leaves out more."
     )
     picture = curves.similarity_chart(look)
     st.altair_chart(picture, key="train-similarities", width="stretch", alt="Cosines between queries and documents of one batch")

@@ -1,4 +1,4 @@
-"""The rarer choices of a training plan. A limit that may be absent is 0 in its widget, a list of numbers is text."""
+"""The rarer choices of a training plan. A limit that may be absent is 0 in its widget, a margin below 0; a list of numbers is text."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import streamlit as st
 from core.domain.contrast import BatchScope, Direction, Hardness
 from core.domain.groups import TaskGroup
 
-ABSENT_AS_ZERO = {"margin_mask": 0.0, "base_layers": 0, "micro_batch_tokens": 0}
+ABSENT = {"margin_mask": -0.05, "base_layers": 0, "micro_batch_tokens": 0}  # a margin of 0 is one: it leaves out whatever scores above
 SOURCES = ("starter", "generated", "import", "by hand")
 DIRECTIONS = {
     Direction.QUERY_DOCUMENT.value: "query – documents",
@@ -24,7 +24,7 @@ HARDNESS = {Hardness.HARD.value: "hard negatives", Hardness.IN_BATCH.value: "doc
 def as_widgets(values: dict[str, Any]) -> dict[str, Any]:
     """JSON values of a plan as the widgets hold them."""
     shown = dict(values)
-    for field, nothing in ABSENT_AS_ZERO.items():
+    for field, nothing in ABSENT.items():
         shown[field] = nothing if values[field] is None else values[field]
     weights = shown.pop("source_weights")
     shown |= {f"weight-{source}": float(weights.get(source, 1.0)) for source in SOURCES}
@@ -36,8 +36,8 @@ def as_widgets(values: dict[str, Any]) -> dict[str, Any]:
 def as_plan(values: dict[str, Any]) -> dict[str, Any]:
     """Inverse of `as_widgets`. What is no number stays as it was written, so that the plan's own check names it."""
     plan = dict(values)
-    for field in ABSENT_AS_ZERO:
-        plan[field] = values[field] or None
+    for field, nothing in ABSENT.items():
+        plan[field] = None if values[field] < 0 or values[field] == nothing else values[field]
     weights = {source: st.session_state.get(f"train-weight-{source}", 1.0) for source in SOURCES}
     others = {source: weight for source, weight in values["source_weights"].items() if source not in SOURCES}
     plan["source_weights"] = others | {source: weight for source, weight in weights.items() if weight != 1.0}
@@ -67,7 +67,7 @@ def _loss_fields() -> None:
         persist_state="session", help="For groups whose labels repeat, such as classification (long-short).",
     )  # fmt: skip
     one, two = st.columns(2)
-    number(one, "margin_mask", "Leave out what scores above the positive by (cosine, 0 = off)", 0.0, 2.0, 0.05,
+    number(one, "margin_mask", "Leave out what scores above the positive by (cosine, below 0 = off)", -0.05, 2.0, 0.05,
             help_text="Such documents are likely false negatives. 0.1 is the usual value.")  # fmt: skip
     _toggle(two, "spare_confirmed", "Spare confirmed hard negatives",
             "A query's own hard negative is never left out by that margin: a person accepted it with its triple.")  # fmt: skip

@@ -12,6 +12,7 @@ from core.jobs.events import EventWriter
 from core.settings import PROJECT_FOLDER
 from core.storage.artifacts import sha256_of, write_json
 from core.storage.database import now
+from pages.ui.training_options import as_plan, as_widgets
 from tests.pages.finished_jobs import add_version
 
 
@@ -137,6 +138,12 @@ def test_advanced_choices_become_the_plan_and_a_clone_shows_them_again(page, wor
     started = workbench.training.clone_of(workbench.training.runs()[0])
     workbench.jobs.stop(workbench.training.runs()[0].id, grace_seconds=0.1)
     assert started == plan.model_copy(update={"base_layers": None})
+
+
+def test_a_margin_of_nothing_is_a_margin_in_the_widget_too():
+    plan = {"margin_mask": 0.0, "base_layers": None, "micro_batch_tokens": None, "source_weights": {}, "matryoshka": []}
+    for margin in (None, 0.0, 0.1):
+        assert as_plan(as_widgets({**plan, "margin_mask": margin}))["margin_mask"] == margin
 
 
 def test_a_matryoshka_length_that_is_no_number_is_told(page, workbench):

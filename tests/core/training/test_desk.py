@@ -5,13 +5,14 @@ from dataclasses import replace
 import pytest
 
 from core.domain.dataset import DatasetVersion, Example, Split
+from core.domain.encoder import EMBEDDED_BASE
 from core.domain.groups import TaskGroup
 from core.domain.jobs import JobKind, JobState
 from core.domain.plans import TrainingPlan
 from core.errors import BadPlan, ModelUnusable, NotFound, NothingToDo
 from core.jobs.context import JobContext
 from core.storage.versions import VersionStore
-from core.training.desk import TrainingDesk, check_plan, estimate_tokens
+from core.training.desk import BASE_BYTES, TrainingDesk, check_plan, estimate_tokens
 from core.training.presets import PRESETS
 from tests.core.encoder.tiny import build_tiny_decoder
 from tests.core.training.runs import make_examples, make_plan
@@ -57,6 +58,12 @@ def test_an_inspection_counts_what_would_be_trained(desk):
     assert found.without_negative == 2
     assert found.epochs == pytest.approx(5 / 2)  # two full batches of four an epoch
     assert found.seconds is None  # nobody measured the tiny model
+
+
+def test_each_process_has_the_base_in_memory(desk):
+    plans = [make_plan(base_model=EMBEDDED_BASE, processes=processes) for processes in (1, 2)]
+    one, two = (desk.inspect(plan).memory_bytes for plan in plans)
+    assert two - one == pytest.approx(BASE_BYTES)  # the batch's activations are shared out
 
 
 def test_a_version_without_training_triples_is_nothing_to_do(desk):

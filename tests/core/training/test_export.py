@@ -1,7 +1,9 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -10,7 +12,7 @@ from safetensors.torch import load_file
 from transformers import AutoModel, AutoTokenizer
 
 from core.domain.dataset import DatasetVersion
-from core.domain.encoder import EncoderSpec, Role
+from core.domain.encoder import EMBEDDED_BASE, EncoderSpec, Role
 from core.domain.jobs import Job, JobKind, JobState
 from core.encoder.language_model import LanguageModelEncoder
 from core.encoder.open_encoder import open_encoder
@@ -79,7 +81,11 @@ def test_the_card_names_data_plan_and_scores(run, settings, tmp_path):
     card = (tmp_path / "out" / "README.md").read_text()
     assert "c" * 64 in card
     assert "| heldout | 182 | 0.512 | [0.460, 0.560] |" in card
-    assert json.dumps(run.plan, indent=1, ensure_ascii=False) in card
+    base = Path(run.plan["base_model"])
+    assert json.dumps({**run.plan, "base_model": base.name}, indent=1, ensure_ascii=False) in card
+    assert f'AutoModel.from_pretrained("{base.name}")' in card
+    assert json.loads((tmp_path / "out" / "adapter_config.json").read_text())["base_model_name_or_path"] == base.name
+    assert not [path.name for path in (tmp_path / "out").rglob("*.*") if str(base.parent).encode() in path.read_bytes()]
     assert (tmp_path / "out" / ADAPTER_WEIGHTS).read_bytes() == (run.folder / "adapter" / ADAPTER_WEIGHTS).read_bytes()
 
 
@@ -100,6 +106,47 @@ def test_an_average_is_the_mean_of_the_checkpoints_weights_and_opens_as_an_adapt
     assert "3, 6" in caught.value.hint
 
 
+@pytest.mark.parametrize(
+    ("changes", "told"),
+    [
+        ({"base": EMBEDDED_BASE}, "Q4_1 conversion"),
+        ({"layers": 1}, "only its first 1 layers"),
+        ({"bidirectional": True}, "do not load it there"),
+    ],
+)
+def test_a_card_gives_no_recipe_that_would_load_another_model(run, settings, tmp_path, changes, told):
+    other = replace(run, result={**run.result, "encoder": {**run.result["encoder"], **changes}})
+    export_model(other, VERSION, settings, tmp_path / "out", form=ExportForm.ADAPTER)
+    card = (tmp_path / "out" / "README.md").read_text()
+    assert told in card
+    assert "run:train-x" in card
+    assert "from_pretrained" not in card
+
+
+def test_a_file_in_the_place_of_the_folder_is_left_alone(run, settings, tmp_path):
+    (tmp_path / "out").write_text("mine")
+    with pytest.raises(BadInput, match="is a file"):
+        export_model(run, VERSION, settings, tmp_path / "out")
+    assert (tmp_path / "out").read_text() == "mine"
+
+
+def test_the_card_has_the_newest_score_of_each_test_and_none_of_another_adapter(workbench, monkeypatch, run):
+    def report(test: str, fingerprint: str, mean: float) -> dict:
+        score = {"mean": mean, "low": 0.0, "high": 1.0}
+        systems = {"run:train-x": {"fingerprint": fingerprint, "ndcg_at_10": score}}
+        return {"test": {"name": test, "content_hash": test}, "queries": 9, "systems": systems}
+
+    reports = {"4": report("a", "old", 0.4), "3": report("a", "new", 0.3), "2": report("a", "new", 0.2), "1": report("b", "new", 0.1)}
+    found = {}
+    evaluation = SimpleNamespace(reports=lambda: [SimpleNamespace(id=i) for i in reports], report=reports.__getitem__)
+    job = replace(run, result={**run.result, "fingerprint": "new"})
+    training = SimpleNamespace(export=lambda *_, scores, **__: found.update({s.test: s.ndcg_at_10 for s in scores}))
+    for name, stand_in in (("evaluation", evaluation), ("training", training), ("jobs", SimpleNamespace(get=lambda _: job))):
+        monkeypatch.setattr(workbench, name, stand_in)
+    workbench.export_model("run:train-x", Path("out"), form=ExportForm.ADAPTER)
+    assert found == {"a": 0.3, "b": 0.1}
+
+
 def test_a_folder_with_something_in_it_is_left_alone(run, settings, tmp_path):
     (tmp_path / "out").mkdir()
     (tmp_path / "out" / "mine").write_text("mine")
@@ -109,8 +156,7 @@ def test_a_folder_with_something_in_it_is_left_alone(run, settings, tmp_path):
 
 
 def test_a_bidirectional_model_is_not_written_for_programs_that_would_read_it_one_way(run, settings, tmp_path):
-    from dataclasses import replace
-
     both = replace(run, result={**run.result, "encoder": {**run.result["encoder"], "bidirectional": True}})
-    with pytest.raises(BadInput, match="both ways"):
+    with pytest.raises(BadInput, match="both ways") as caught:
         export_model(both, VERSION, settings, tmp_path / "out")
+    assert "run:train-x" in caught.value.hint

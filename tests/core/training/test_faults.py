@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -14,16 +15,17 @@ from transformers import AutoTokenizer, LlamaConfig
 from core.domain.contrast import Direction
 from core.domain.encoder import EncoderSpec, Pooling, Role
 from core.encoder.base_shape import BaseShape, has_bitsandbytes
-from core.encoder.files import write_json
-from core.encoder.language_model import ADAPTER_SETTINGS, LanguageModelEncoder, load_base
+from core.encoder.files import ADAPTER_SETTINGS, write_json
+from core.encoder.language_model import LanguageModelEncoder, load_base
 from core.encoder.open_encoder import open_encoder
 from core.errors import BadPlan, ModelUnusable, TrainingDiverged
 from core.settings import Settings
+from core.training import micro_batch
 from core.training.adapters import save_adapter, trainable
 from core.training.checkpoints import CheckpointFolder
 from core.training.desk import check_plan
 from core.training.loop import Trainer, tuned_spec
-from core.training.micro_batch import budget_of, find_budget
+from core.training.micro_batch import SHARE, _estimated_bytes, budget_of, find_budget
 from core.training.probes import choose_probes
 from core.training.run import load_trainable
 from tests.core.encoder.tiny import build_tiny_decoder
@@ -91,6 +93,27 @@ def test_the_budget_follows_the_memory_that_is_free(tiny_decoder):
     assert budget_of(1e9, 1e9, most=5120) == 64
     model, _ = load_base(str(tiny_decoder), dtype=torch.float32)
     assert find_budget(model, EncoderSpec(), torch.device("cpu")) == 5120  # a tiny model fits any machine
+
+
+def test_the_processes_of_a_host_share_its_memory(tiny_decoder, monkeypatch):
+    model, _ = load_base(str(tiny_decoder), dtype=torch.float32)
+    free = 2000 * _estimated_bytes(model) / SHARE
+    monkeypatch.setattr(micro_batch.psutil, "virtual_memory", lambda: SimpleNamespace(available=free))
+    found = {}
+    for processes in ("1", "4"):
+        monkeypatch.setenv("LOCAL_WORLD_SIZE", processes)
+        found[processes] = find_budget(model, EncoderSpec(), torch.device("cpu"))
+    assert found == {"1": pytest.approx(2000, abs=1), "4": pytest.approx(500, abs=1)}
+
+
+def test_a_gpu_finds_the_same_budget_though_its_free_memory_wavers(monkeypatch):
+    emptied = []
+    monkeypatch.setattr(micro_batch, "_measured_bytes", lambda *_: 1e6)
+    monkeypatch.setattr(torch.cuda, "empty_cache", lambda: emptied.append(True))
+    for free in (50e9, 52e9):
+        monkeypatch.setattr(torch.cuda, "mem_get_info", lambda _, free=free: (free if emptied else 0, 80e9))
+        assert find_budget(None, EncoderSpec(), torch.device("cuda")) == 32768
+        emptied.clear()
 
 
 def test_a_base_without_padding_token_and_with_a_chat_template_trains_on_plain_text(tmp_path):

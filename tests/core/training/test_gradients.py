@@ -211,9 +211,12 @@ def test_an_error_that_is_not_memory_is_not_retried(tiny_decoder):
 
 
 def test_pieces_hold_every_text_once_and_stay_below_their_size():
-    pieces = pieces_of([[1] * n for n in (5, 50, 6, 49, 7, 200)], padding=0, most_tokens=120)
-    assert sorted(row for piece in pieces for row in piece.rows) == [0, 1, 2, 3, 4, 5]
-    assert all(piece.tokens.ids.numel() <= 120 or len(piece.rows) == 1 for piece in pieces)
+    lengths = (5, 50, 6, 49, 7, 900, 350, 351, 352)
+    pieces = pieces_of([[1] * n for n in lengths], padding=0, most_tokens=1100)
+    assert sorted(row for piece in pieces for row in piece.rows) == list(range(9))
+    weights = [weight_of(piece.tokens.ids.numel(), longest=piece.tokens.ids.shape[1]) for piece in pieces]
+    assert all(weight <= 1100 or len(piece.rows) == 1 for weight, piece in zip(weights, pieces, strict=True))
+    assert [350, 351] in [[lengths[row] for row in piece.rows] for piece in pieces]  # the third would weigh too much, not count too much
 
 
 def test_long_texts_weigh_more_than_their_tokens():

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from core.training.batches import Batch
-from core.training.losses import denominator, info_nce
+from core.training.losses import Extras, denominator, info_nce
 
 
 def batch(query_keys, document_keys, positives, negatives, *, alone=None) -> Batch:
@@ -43,6 +43,16 @@ def test_accuracy_is_the_share_of_queries_nearest_to_their_positive():
     queries = torch.tensor([[1.0, 0.0], [1.0, 0.0]])
     documents = torch.tensor([[1.0, 0.0], [0.0, 1.0]])
     assert info_nce(queries, documents, torch.tensor([0, 1]), allowed=everything(2, 2), temperature=1).accuracy == 0.5
+
+
+def test_accuracy_is_that_of_the_cosines_whatever_margin_and_hardness_do_to_the_loss():
+    queries = torch.tensor([[1.0, 0.0], [0.6, 0.8]])
+    documents = torch.tensor([[0.6, 0.8], [1.0, 0.0]])  # each query is nearest to the other's positive
+    hardened = torch.tensor([[True, False], [False, True]])
+    told = {"allowed": everything(2, 2), "temperature": 1.0}
+    for positives, accuracy in (([0, 1], 0.0), ([1, 0], 1.0)):
+        for extras in (Extras(margin=0.1), Extras(hardness=9.0, hardened=hardened)):
+            assert info_nce(queries, documents, torch.tensor(positives), extras=extras, **told).accuracy == accuracy
 
 
 def test_a_masked_duplicate_gives_the_loss_without_it():

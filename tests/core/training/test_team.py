@@ -56,6 +56,7 @@ def test_two_processes_give_the_adapter_of_one(ready, tiny_decoder):
         plan = make_plan(tiny_decoder, processes=processes, micro_batch_tokens=100, **FIELDS)
         job = ready.jobs.wait(ready.training.start(plan).id, timeout_seconds=500)
         assert job.state is JobState.DONE, ready.jobs.log_tail(job.id)
+        assert job.result["processes"] == processes
         found[processes] = job
     one, two = found[1], found[2]
     assert losses_of(ready, two.id) == pytest.approx(losses_of(ready, one.id), rel=2e-2)
@@ -76,7 +77,7 @@ trainer = make_trainer(base, folder, team=team, **fields)
 stop_after = int(sys.argv[4])
 losses = [f["loss"] for k, f in trainer.train(stop_requested=lambda: trainer.step >= stop_after) if k == "step"]
 weights = torch.cat([p.detach().flatten() for p in trainable(trainer.encoder.model).values()])
-torch.save({"weights": weights, "losses": losses, "temperature": trainer.temperature}, folder / f"end-{team.rank}.pt")
+torch.save({"weights": weights, "losses": losses, "temperature": trainer.temperature, "size": team.size}, folder / f"end-{team.rank}.pt")
 team.close()
 """
 
@@ -95,7 +96,9 @@ def torchrun(base, folder, *, processes: int, stop_after: int = 99, **fields) ->
     environment = {**os.environ, "PYTHONPATH": str(PROJECT_FOLDER), "OMP_NUM_THREADS": "1"}
     done = subprocess.run(command, capture_output=True, text=True, env=environment, cwd=PROJECT_FOLDER, timeout=500, check=False)
     assert done.returncode == 0, done.stderr[-3000:]
-    return [torch.load(folder / f"end-{rank}.pt", weights_only=True) for rank in range(processes)]
+    ends = [torch.load(folder / f"end-{rank}.pt", weights_only=True) for rank in range(processes)]
+    assert [end["size"] for end in ends] == [processes] * processes
+    return ends
 
 
 @pytest.mark.slow
