@@ -31,9 +31,10 @@ $(VENV)/.dev: $(VENV)/.runtime requirements-dev.txt
 	.bench-venv/bin/python -m pip install --disable-pip-version-check --no-input --quiet --only-binary :all: -r requirements-bench.txt
 	@touch $@
 
-.bench-encoders/.peers: requirements-bench-encoders.txt requirements.txt
+.bench-encoders/.peers: requirements-bench-encoders.txt requirements-bench-exports.txt requirements.txt
 	@p=$$($(FIND_PYTHON)); test -x .bench-encoders/bin/python || $$p -m venv .bench-encoders
 	.bench-encoders/bin/python -m pip install --disable-pip-version-check --no-input --quiet --only-binary :all: -r requirements-bench-encoders.txt
+	.bench-encoders/bin/python -m pip install --disable-pip-version-check --no-input --quiet --only-binary :all: --no-deps -r requirements-bench-exports.txt
 	@touch $@
 
 .models/.ready: $(VENV)/.runtime core/encoder/embedded.py

@@ -26,6 +26,7 @@ WorkbenchError
         OutOfMemory       the process needs more memory than there is
         TrainingDiverged  NaN or collapse
         BudgetReached     the money, request or token budget of the plan is used up
+        BroughtNothing    every request failed
         JobLost           the process is gone and left no result
     IndexMismatch         an index was built by another encoder
     ServiceUnavailable    the model service does not answer
@@ -156,6 +157,10 @@ class TrainingDiverged(JobError):
 
 class BudgetReached(JobError):
     """The money, request or token budget of the plan is used up."""
+
+
+class BroughtNothing(JobError):
+    """Every request of a job failed."""
 
 
 class JobLost(JobError):

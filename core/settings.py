@@ -27,6 +27,7 @@ class Settings(BaseSettings):
     api_key: SecretStr | None = None
     device: str = Field("auto", description="auto | cpu | cuda | cuda:N")
     threads: int | None = Field(None, ge=1, description="CPU threads of a job; all cores where absent")
+    trainings_at_once: int = Field(1, ge=1, description="further training jobs wait in line; more than 1 for several GPUs")
     reviewer: str = "me"
     service_idle_minutes: float = 60
 

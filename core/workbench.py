@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import shutil
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from core.generation.prompts.prompt_library import PromptLibrary
     from core.generation.prompts.trial import PromptTrial
     from core.generation.replies.rereading import ReplyShelf
+    from core.generation.rewriting import FieldRewriter
     from core.generation.sending.endpoint_book import EndpointBook
     from core.generation.sending.teachers import Teachers
     from core.generation.task_book import TaskBook
@@ -43,7 +44,9 @@ if TYPE_CHECKING:
     from core.retrieval.desk import SearchDesk
     from core.retrieval.service_client import ModelService
     from core.retrieval.systems import SystemCatalogue
+    from core.review.candidates import CandidateFinder
     from core.review.desk import ReviewDesk
+    from core.review.likeness import TripleLikeness
     from core.review.mining import NegativeMiner
     from core.review.shelf import DatasetShelf
     from core.shipped.verify import Verdict
@@ -123,6 +126,17 @@ class Workbench:
         from core.storage.tasks import TaskStore
 
         return PromptComparisons(self.generation, self.jobs, self.prompts, TaskStore(self.database), self.yields)
+
+    @cached_property
+    def rewriting(self) -> FieldRewriter:
+        """One text of a triple, written anew."""
+        from core.generation.request_planner import RequestPlanner
+        from core.generation.rewriting import FieldRewriter
+        from core.storage.ledger import Ledger
+        from core.storage.tasks import TaskStore
+
+        planner = RequestPlanner(self.prompts, TaskStore(self.database))
+        return FieldRewriter(self.generation, self.jobs, Ledger(self.database), self.prompts, planner)
 
     @cached_property
     def checks(self) -> CheckDesk:
@@ -280,6 +294,22 @@ class Workbench:
         stores = TripleStore(self.database), DecisionStore(self.database)
         return NegativeMiner(self.jobs, *stores, self.checks.check, self._open_encoder)
 
+    @cached_property
+    def likeness(self) -> TripleLikeness:
+        """Triples that mean nearly the same as one."""
+        from core.review.likeness import TripleLikeness
+        from core.storage.triples import TripleStore
+
+        return TripleLikeness(self.jobs, TripleStore(self.database), self._open_encoder, self.settings.workspace / "likeness")
+
+    @cached_property
+    def candidates(self) -> CandidateFinder:
+        """Documents that could be the hard negative of one triple."""
+        from core.review.candidates import CandidateFinder
+        from core.storage.triples import TripleStore
+
+        return CandidateFinder(TripleStore(self.database), lambda texts, role: self.service.embed("baseline", texts, role))
+
     def verify_shipped(self, data: Path | None = None) -> Verdict:
         """Recount and check the data that ships with the project, or a folder laid out like it."""
         from core.shipped.verify import verify
@@ -293,14 +323,25 @@ class Workbench:
             JobKind.GENERATE: lambda context: self.generation.run_generation(context),
             JobKind.CHECK: lambda context: self.checks.run(context),
             JobKind.MINE: lambda context: self.mining.run(context),
+            JobKind.LIKEN: lambda context: self.likeness.run(context),
+            JobKind.REWRITE: lambda context: self.rewriting.run(context),
             JobKind.TRAIN: lambda context: self.training.run(context),
+            JobKind.EXPORT: lambda context: self.training.exports.run(context, self.export_model),
             JobKind.INDEX: lambda context: self.search.run_index(context),
             JobKind.MAP: lambda context: self.exploration.run_map(context),
             JobKind.EVALUATE: lambda context: self.evaluation.run(context),
         }
-        return run_child(job_id, self._job_store, work)
+        return run_child(job_id, self._job_store, work, line=self.jobs.line)
 
-    def export_model(self, run_id: str, folder: Path, *, form: ExportForm, steps: Sequence[int] = ()) -> dict[str, Any]:
+    def export_model(
+        self,
+        run_id: str,
+        folder: Path,
+        *,
+        form: ExportForm,
+        steps: Sequence[int] = (),
+        tell: Callable[[str], None] = lambda _: None,
+    ) -> dict[str, Any]:
         """A tuned model as a folder, its card with what evaluations found (see TrainingDesk.export)."""
         from core.training.model_card import ReportedScore
 
@@ -312,7 +353,7 @@ class Workbench:
                 continue  # another adapter, as before a resume, or older than one we have
             score = found["ndcg_at_10"]
             scores[test["content_hash"]] = ReportedScore(test["name"], report["queries"], score["mean"], score["low"], score["high"])
-        return self.training.export(run.id, folder, form=form, steps=steps, scores=list(scores.values()))
+        return self.training.export(run.id, folder, form=form, steps=steps, scores=list(scores.values()), tell=tell)
 
     def overview(self) -> Counts:
         """How much of everything there is."""

@@ -227,7 +227,8 @@ def show_result(job: Job) -> None:
         f"**{result.get('added', 0):,} new triples**, {result.get('duplicates', 0):,} duplicates, {result.get('flagged', 0):,} flagged by "
         f"the checks ({flags}), in {duration(result.get('seconds'))}."
     )
-    st.page_link(str(Path(__file__).parent / "review.py"), label="Review them, most suspicious first", icon=":material/arrow_forward:")
+    if result.get("added"):
+        st.page_link(str(Path(__file__).parent / "review.py"), label="Review them, most suspicious first", icon=":material/arrow_forward:")
 
 
 st.title("Generate")

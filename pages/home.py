@@ -6,14 +6,27 @@ from pathlib import Path
 
 import streamlit as st
 
-from core.domain.jobs import Job
+from core.domain.jobs import Job, JobKind
 from core.domain.progress import Stage, stages
+from core.jobs.line import Place
 from core.workbench import Workbench
 from pages.ui.problems import problems_shown
 from pages.ui.session import open_workbench, use_workspace
 from pages.ui.widgets import job_badge, page_file, plain, show_empty_state
 
-JOB_PAGES = {"brainstorm": "tasks", "generate": "generate", "train": "train", "index": "search", "map": "explore", "evaluate": "evaluate"}
+JOB_PAGES = {
+    JobKind.BRAINSTORM: "tasks",
+    JobKind.GENERATE: "generate",
+    JobKind.CHECK: "generate",
+    JobKind.MINE: "dataset",
+    JobKind.LIKEN: "dataset",
+    JobKind.REWRITE: "review",
+    JobKind.TRAIN: "train",
+    JobKind.EXPORT: "train",
+    JobKind.INDEX: "search",
+    JobKind.MAP: "explore",
+    JobKind.EVALUATE: "evaluate",
+}
 
 
 def show_strip(all_stages: list[Stage]) -> None:
@@ -56,21 +69,25 @@ def show_jobs() -> None:
     """Jobs at work and the latest that ended."""
     st.markdown("##### Work")
     jobs: list[Job] = []
+    places: dict[str, Place] = {}
     with problems_shown():
-        jobs = open_workbench().jobs.find(limit=8)
+        board = open_workbench().jobs
+        jobs, places = board.find(limit=8), board.line.places()
     if not jobs:
         show_empty_state("No job has run yet. Generation, training, indexing, maps and evaluations appear here while they run.")
     for job in jobs:
-        _job_line(job)
+        _job_line(job, places.get(job.id))
 
 
-def _job_line(job: Job) -> None:
+def _job_line(job: Job, place: Place | None) -> None:
     title, state, progress, link = st.columns([4, 1.2, 3.5, 1.3], vertical_alignment="center")
     title.markdown(f"**{plain(job.title)}**  \n:small[{job.kind.value} · {job.created_at[:16].replace('T', ' ')} UTC]")
     with state:
         job_badge(job)
     if job.failure:
         progress.caption(plain(job.failure.message))
+    elif place is not None:
+        progress.caption(plain(str(place)))
     elif job.state.active:
         events, _ = open_workbench().jobs.events(job.id)
         last = next((e for e in reversed(events) if e["kind"] == "progress"), None)
@@ -78,7 +95,7 @@ def _job_line(job: Job) -> None:
             progress.progress(min(1.0, last["done"] / max(1, last["total"])), text=f"{last['done']} of {last['total']} {last['unit']}")
         else:
             progress.caption("starting …")
-    link.page_link(page_file(JOB_PAGES[job.kind.value]), label="Open", icon=":material/open_in_new:")
+    link.page_link(page_file(JOB_PAGES[job.kind]), label="Open", icon=":material/open_in_new:")
 
 
 def show_workspace(workbench: Workbench) -> None:

@@ -15,7 +15,7 @@ from pages.ui.session import open_workbench
 from pages.ui.widgets import plain
 from pages.ui.yield_table import show_yield_table
 
-STEP_NAMES = {PromptStep.BRAINSTORM: "1 · Brainstorm", PromptStep.EXAMPLE: "2 · Example"}
+STEP_NAMES = {PromptStep.BRAINSTORM: "1 · Brainstorm", PromptStep.EXAMPLE: "2 · Example", PromptStep.REWRITE: "Rewrite"}
 TRIAL_WAIT_SECONDS = 45.0
 
 
@@ -28,7 +28,7 @@ def choose_prompt() -> tuple[TaskGroup, PromptStep]:
             bind="query-params",
         )  # fmt: skip
     chosen = TaskGroup(group or TaskGroup.SHORT_LONG)
-    steps = [s.value for s in PromptStep if s is PromptStep.EXAMPLE or GROUPS[chosen].brainstormed]
+    steps = [s.value for s in PromptStep if s is not PromptStep.BRAINSTORM or GROUPS[chosen].brainstormed]
     with right:
         step = st.segmented_control(
             "Step", steps, default=PromptStep.EXAMPLE.value, required=True, key=f"prompt-step-{chosen.value}",
@@ -194,7 +194,10 @@ with problems_shown():
     with side:
         preview = show_live_preview(group, step, template)
     st.divider()
-    try_it(group, step, preview if usable else None)
+    if step is PromptStep.REWRITE:
+        st.caption("It writes one text of a triple anew. Try it on a card of Review: press W there, then the number of the text.")
+    else:
+        try_it(group, step, preview if usable else None)
     st.divider()
     show_versions(group, step)
     if step is PromptStep.EXAMPLE:

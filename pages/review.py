@@ -4,111 +4,26 @@ from __future__ import annotations
 
 import streamlit as st
 
-from core.domain.filters import ReviewQueue, TripleOrder
-from core.domain.review import Action, RejectReason, TripleRecord
+from core.domain.filters import ReviewQueue
+from core.domain.review import TripleRecord
 from core.domain.triple import Verdict
 from core.workbench import Workbench
-from pages.ui.filter_options import filter_options
 from pages.ui.problems import problems_shown, show_problem
-from pages.ui.review_desk import (
-    VIEWS,
-    apply_to_alike,
-    attempt,
-    card_on_desk,
-    chosen_queue,
-    forget_card,
-    move,
-    open_edit,
-    prepare_next,
-    save_edit,
-    start_service,
-    turn,
-    undo,
-)
+from pages.ui.review_bar import show_actions
+from pages.ui.review_desk import VIEWS, card_on_desk, chosen_queue, prepare_next, start_service, turn, undo
+from pages.ui.review_filters import show_filters
+from pages.ui.review_forms import show_alike, show_edit_form
+from pages.ui.review_mining import show_mined
 from pages.ui.review_people import show_people, show_readings
-from pages.ui.review_steps import show_origin, show_steps
+from pages.ui.review_rewriting import show_rewriting
+from pages.ui.review_steps import show_origin
 from pages.ui.review_window import keep_card
 from pages.ui.session import open_workbench, reviewer
-from pages.ui.triple_card import FIELDS, TITLES, changes_html, show_card, show_from_the_top, text_html, was_swapped
+from pages.ui.triple_card import show_card, show_from_the_top, was_swapped
 from pages.ui.triple_scores import SCORING, score_words, scores_now
 from pages.ui.widgets import page_file, plain, show_empty_state
 
 BAR = "<style>[data-testid=stBottomBlockContainer]{padding:.6rem 2rem .9rem}</style>"  # the bar of keys takes little room
-KEYS_HELP = """
-| Key | Does | Key | Does |
-|---|---|---|---|
-| **A** | accept | **E** | edit a text (the original is kept) |
-| **X**, then **1**–**7** | reject with a reason | **S** | swap positive and negative |
-| **Space** | skip: you do not see it again | **P** | promote: the negative becomes the positive |
-| **Backspace** | undo your last step | **F** | flag for somebody else |
-| **L** | list your last 50 steps, undo any | **J**, **K** | next, previous |
-| **Esc** | close the reasons or the form | **H** | this help |
-
-A key does nothing while you type in a field.
-"""
-
-
-def show_filters(workbench: Workbench) -> None:
-    """Order and filters; all of them in the address."""
-    options = filter_options(workbench)
-    with st.container(horizontal=True, vertical_alignment="center", key="review-filters"):
-        st.segmented_control(
-            "View",
-            VIEWS,
-            key="view",
-            default=VIEWS[0],
-            required=True,
-            label_visibility="collapsed",
-            bind="query-params",
-            on_change=forget_card,
-        )
-        st.text_input(
-            "Find",
-            key="find",
-            type="search",
-            placeholder="Find in texts and tasks",
-            label_visibility="collapsed",
-            width=200,
-            bind="query-params",
-            on_change=forget_card,
-        )
-        orders = [order.value for order in TripleOrder]
-        st.selectbox("Order", orders, key="order", label_visibility="collapsed", width=190, bind="query-params", on_change=forget_card)
-        with st.popover("Filters" + _active_count(), icon=":material/filter_list:", key="filters"):
-            for key, label in (("group", "Groups"), ("language", "Languages")):
-                st.multiselect(label, list(options[key]), key=key, placeholder="all", bind="query-params", on_change=forget_card)
-            _choice("Task", "task", options["task"])
-            _choice("Topic", "topic", options["topic"])
-            _choice("Found by a check", "flag", options["flag_code"])
-            _choice("Source", "source", options["source"])
-            st.toggle("Only what a person flagged", key="flagged", bind="query-params", on_change=forget_card)
-        st.space("stretch")
-        st.button("Steps", key="last-steps", icon=":material/history:", shortcut="L", on_click=show_steps, type="tertiary")
-        st.button("Keys", key="help", icon=":material/keyboard:", shortcut="H", on_click=show_keys, type="tertiary")
-
-
-def _choice(label: str, key: str, options: dict[str, str]) -> None:
-    st.selectbox(
-        label,
-        list(options),
-        index=None,
-        key=key,
-        format_func=lambda o: options.get(o, o),
-        placeholder="all",
-        bind="query-params",
-        on_change=forget_card,
-    )
-
-
-def _active_count() -> str:
-    active = sum(bool(st.session_state.get(name)) for name in ("group", "language", "task", "topic", "flag", "source", "flagged"))
-    return f" ({active})" if active else ""
-
-
-@st.dialog("Keys", width="medium")
-def show_keys() -> None:
-    """The help overlay."""
-    st.markdown(KEYS_HELP)
 
 
 def show_progress(workbench: Workbench, queue: ReviewQueue) -> None:
@@ -130,106 +45,6 @@ def show_progress(workbench: Workbench, queue: ReviewQueue) -> None:
     line.progress(now.decided / now.total if now.total else 0.0, text=" · ".join(words))
 
 
-def show_actions(record: TripleRecord) -> None:
-    """The bar at the bottom: one button and one key for each action."""
-    if st.session_state.get("editing"):
-        return  # a key must not throw away what was typed
-    with st.bottom.container(key="review-actions"):
-        if st.session_state.get("rejecting"):
-            _show_reasons_bar(record)
-            return
-        rows = (
-            ("Accept", "accept", "A", attempt, (Action.ACCEPT, record)),
-            ("Reject", "reject", "X", turn, ("rejecting", True)),
-            ("Skip", "skip", "Space", attempt, (Action.SKIP, record)),
-            ("Undo", "undo", "Backspace", undo, ()),
-            ("Edit", "edit", "E", open_edit, (record,)),
-            ("Swap", "swap", "S", attempt, (Action.SWAP, record)),
-            ("Promote", "promote", "P", attempt, (Action.PROMOTE, record)),
-            ("Flag", "flag-it", "F", attempt, (Action.FLAG, record)),
-            (":material/arrow_back:", "previous", "K", move, (record.id, True)),
-            (":material/arrow_forward:", "next", "J", move, (record.id, False)),
-        )
-        with st.container(horizontal=True, horizontal_alignment="center", gap="xsmall"):
-            for label, key, shortcut, act, args in rows:
-                st.button(
-                    label,
-                    key=key,
-                    shortcut=shortcut,
-                    on_click=act,
-                    args=args,
-                    type="primary" if key == "accept" else "secondary",
-                    disabled=key in ("swap", "promote") and record.texts.negative is None,
-                    help={"previous": "Previous card", "next": "Next card"}.get(key),
-                )
-
-
-def _show_reasons_bar(record: TripleRecord) -> None:
-    with st.container(horizontal=True, horizontal_alignment="center", vertical_alignment="center", gap="xsmall"):
-        st.markdown(":small[**because**]", width="content")
-        for number, reason in enumerate(RejectReason, 1):
-            st.button(
-                reason.value.capitalize(),
-                key=f"reason-{number}",
-                shortcut=str(number),
-                on_click=attempt,
-                args=(Action.REJECT, record, reason.value),
-            )
-        st.button("Cancel", key="cancel-reject", type="tertiary", shortcut="Escape", on_click=turn, args=("rejecting", False))
-
-
-def show_edit_form(record: TripleRecord) -> None:
-    """The texts as they stand, to be changed; what was written first stays visible."""
-    with st.form(f"edit-form-{record.id}", border=True):
-        st.markdown("**Edit** :small[:gray[the original is kept, and the change can be undone]]")
-        names = [name for name in FIELDS if getattr(record.texts, name) is not None]
-        conflict = st.session_state.get("edit-conflict")
-        for column, name in zip(st.columns(len(names)), names, strict=True):
-            with column:
-                st.text_area(TITLES[name], getattr(record.texts, name), key=f"edit-{name}-{record.id}", height=260)
-                if conflict and getattr(conflict, name) != getattr(record.texts, name):
-                    st.caption(":material/group: Changed by somebody else while you were writing; save again to keep yours")
-                    st.html(changes_html(getattr(conflict, name) or "", getattr(record.texts, name)))
-                if record.edited and getattr(record.triple.texts, name) != getattr(record.texts, name):
-                    st.caption("As first written")
-                    st.html(text_html(getattr(record.triple.texts, name)))
-        with st.container(horizontal=True):
-            st.form_submit_button("Save", key="save-edit", type="primary", icon=":material/save:", on_click=save_edit)
-            st.form_submit_button("Cancel", key="cancel-edit", shortcut="Escape", on_click=turn, args=("editing", False))
-
-
-def show_alike(workbench: Workbench) -> None:
-    """After a decision: the same verdict for all that share the fault."""
-    done = st.session_state.get("just-decided")
-    alike = workbench.review.alike(workbench.review.card(done[0])) if done else None
-    if not done or alike is None:
-        return
-    verb = "accepted" if done[1] == Action.ACCEPT else "rejected"
-    with st.container(border=True, horizontal=True, vertical_alignment="center", key="alike"):
-        n = len(alike.ids)
-        st.markdown(
-            f":material/content_copy: **{n} more {'looks' if n == 1 else 'look'} like the one you just {verb}**: same task and prompt, "
-            f"and the check *{plain(alike.flag.code.replace('_', ' '))}*.",
-            width="stretch",
-        )
-        with st.popover("Preview", icon=":material/visibility:", key="alike-preview"):
-            for record in alike.examples:
-                st.html(text_html(record.texts.query))
-                st.caption(plain(next((f.message for f in record.flags if f.code == alike.flag.code), "")))
-            if n > len(alike.examples):
-                st.caption(f"… and {n - len(alike.examples)} more")
-        label = f"{'Accept' if done[1] == Action.ACCEPT else 'Reject'} all {n}"
-        st.button(label, key="alike-apply", type="primary", on_click=apply_to_alike, args=(alike.ids, done[1], done[2]))
-        st.button(
-            "",
-            key="alike-dismiss",
-            type="tertiary",
-            icon=":material/close:",
-            help="Dismiss",
-            on_click=lambda: st.session_state.pop("just-decided", None),
-        )
-
-
 def show_desk(workbench: Workbench, record: TripleRecord) -> None:
     """The card with its scores, the form where it is open, history below."""
     scores, note = scores_now(workbench, record.texts)
@@ -238,6 +53,8 @@ def show_desk(workbench: Workbench, record: TripleRecord) -> None:
     if st.session_state.get("editing"):
         show_edit_form(record)
     else:
+        show_rewriting(workbench, record)
+        show_mined(workbench, record)
         pending = record.standing.verdict is Verdict.PENDING
         suggestion = workbench.review.suggestion(record, reviewer()) if pending else None
         show_card(record, scores=scores, show_changes=bool(st.session_state.get("show-changes", True)), suggestion=suggestion)
@@ -247,10 +64,20 @@ def show_desk(workbench: Workbench, record: TripleRecord) -> None:
             st.button("Start the model service", key="start-service", type="tertiary", icon=":material/play_arrow:", on_click=start_service)
         if record.edited and not was_swapped(record):
             st.toggle("Show what was changed", value=True, key="show-changes")
+        if not st.session_state.get("editing"):
+            show_fixes()
         with st.popover("History and origin", icon=":material/history:", key="history", width="content"):
             show_origin(workbench, record)
     if note == SCORING or st.session_state.get("service-starting"):
         wait_for_scores(record.id, note)
+
+
+def show_fixes() -> None:
+    """Fixes that another text is needed for: a mined one, or one a model writes."""
+    fixes = (("Mine a negative", "mining", "M", "construction"), ("Write anew", "rewriting", "W", "ink_pen"))
+    for label, panel, shortcut, icon in fixes:
+        args = (panel, not st.session_state.get(panel))
+        st.button(label, key=f"open-{panel}", shortcut=shortcut, icon=f":material/{icon}:", type="tertiary", on_click=turn, args=args)
 
 
 @st.fragment(run_every=1.0)

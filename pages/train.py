@@ -15,6 +15,8 @@ from pages.ui import training_facts as facts
 from pages.ui import training_form as form
 from pages.ui.problems import problems_shown
 from pages.ui.session import open_workbench
+from pages.ui.training_comparison import show_comparison
+from pages.ui.training_line import ahead_of_a_new_run, show_line
 from pages.ui.widgets import job_badge, page_file, plain, show_empty_state
 
 NEW, RUNS, COMPARE = "New run", "Runs", "Compare"
@@ -59,7 +61,11 @@ def show_inspection(workbench: Workbench, plan: TrainingPlan) -> None:
         )
         for warning in found.warnings:
             st.warning(plain(warning), icon=":material/warning:")
-        if st.button("Start training", key="train-start", type="primary", icon=":material/play_arrow:", width="stretch"):
+        if wait := ahead_of_a_new_run(workbench):
+            st.info(plain(wait), icon=":material/hourglass_empty:")
+        if st.button(
+            "Put in line" if wait else "Start training", key="train-start", type="primary", icon=":material/play_arrow:", width="stretch"
+        ):
             st.session_state["train-started"] = workbench.training.start(plan).id
             st.rerun()
 
@@ -69,6 +75,8 @@ def show_runs(workbench: Workbench, runs: list[Job]) -> None:
     if not runs:
         show_empty_state("No run yet. Choose “New run”, look at what will be trained, and start.")
         return
+    if workbench.jobs.line.waiting():
+        show_line()
     titles = {job.id: run_name(job) for job in runs}
     if st.session_state.get("train-shown") not in titles:
         st.session_state["train-shown"] = runs[0].id
@@ -106,9 +114,11 @@ def show_run(workbench: Workbench, job: Job) -> None:
     if job.failure:
         st.error(f"{plain(job.failure.message)}\n\n**What to do:** {plain(job.failure.hint)}", icon=":material/error:")
     rows = curves.step_table(events)
+    if (place := workbench.jobs.line.places().get(job.id)) is not None:
+        st.progress(0.0, text=plain(f"{place}. It starts by itself." if place.ahead else str(place)))
+    elif rows.empty and job.state.active:
+        st.progress(0.0, text="Loading the model and checking tokens …")
     if rows.empty:
-        if job.state.active:
-            st.progress(0.0, text="Loading the model and checking tokens …")
         return
     show_numbers(job, rows.iloc[-1].to_dict())
     for column, field in zip(st.columns(4), curves.CURVES, strict=True):
@@ -145,31 +155,6 @@ def show_numbers(job: Job, last: dict[str, Any]) -> None:
         column.metric(label, value)
 
 
-def show_comparison(workbench: Workbench, runs: list[Job]) -> None:
-    """Curves of up to four runs in one picture, and what their plans do differently."""
-    titles = {job.id: run_name(job) for job in runs}
-    if len(titles) < 2:
-        show_empty_state("Two runs are needed to compare. Clone one with a change.")
-        return
-    chosen = st.multiselect(
-        "Runs to compare", list(titles), default=list(titles)[:2], format_func=titles.__getitem__, key="train-compared", max_selections=4
-    )
-    found = {job.id: job for job in runs if job.id in chosen}
-    tables = {titles[i]: curves.step_table(workbench.jobs.events(i)[0]) for i in found}
-    tables = {name: table for name, table in tables.items() if not table.empty}
-    if not tables:
-        st.caption("None of these runs has done a step yet.")
-        return
-    for column, field in zip(st.columns(2), ("loss", "accuracy"), strict=True):
-        column.altair_chart(curves.overlay(tables, field), key=f"train-overlay-{field}", width="stretch", alt=curves.CURVES[field][0])
-    st.markdown("##### What their plans do differently")
-    differences = curves.plan_differences({titles[i]: job.plan for i, job in found.items()})
-    if differences.empty:
-        st.caption("Nothing: the plans are the same.")
-    else:
-        st.dataframe(differences, key="train-differences", hide_index=True, width="stretch")
-
-
 def run_name(job: Job) -> str:
     """What a list calls a run."""
     when = datetime.fromisoformat(job.created_at).strftime("%d %b %H:%M:%S") if job.created_at else ""
@@ -192,4 +177,4 @@ with problems_shown():
     elif view == RUNS:
         show_runs(opened, all_runs)
     else:
-        show_comparison(opened, all_runs)
+        show_comparison(opened, all_runs, run_name)

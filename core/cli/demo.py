@@ -11,7 +11,7 @@ from typing import Annotated, Any
 
 import typer
 
-from core.cli.output import JsonOption, WorkspaceOption, failures_told, finish, follow, people
+from core.cli.output import JsonOption, WorkspaceOption, failures_told, finish, follow, people, watch
 from core.domain.groups import TaskGroup
 from core.domain.plans import BrainstormPlan, EvaluationPlan, GenerationPlan
 from core.domain.task import TaskState
@@ -43,7 +43,9 @@ class Walk:
         follow(self.workbench, self.workbench.generation.start_brainstorm(brainstorm))
         self.workbench.tasks.accept([task.id for task in self.workbench.tasks.list(state=TaskState.PROPOSED)])
         generation = GenerationPlan(counts={TaskGroup.SHORT_LONG: 2}, max_tokens=512)
-        job = follow(self.workbench, self.workbench.generation.start_generation(generation))
+        job = watch(self.workbench, self.workbench.generation.start_generation(generation))
+        if job.failure:  # as tiny as it is, it may bring nothing; the rest of the loop does not need it
+            self.say(f"It wrote nothing of use: {job.failure.message}")
         self.facts["generated_by_embedded_teacher"] = job.result.get("parsed")
 
     def freeze(self) -> str:

@@ -1,18 +1,20 @@
-"""`jobs`: list, show, pause, stop, resume, run."""
+"""`jobs`: list, show, line, move, pause, stop, resume, run."""
 
 from __future__ import annotations
 
 from dataclasses import asdict
+from typing import Annotated
 
 import typer
-from rich.table import Table
+from rich.table import Column, Table
 from rich.text import Text
 
-from core.cli.output import JsonOption, WorkspaceOption, failures_told, finish, follow, open_workbench, people
+from core.cli.output import JsonOption, WorkspaceOption, failures_told, finish, finish_job, open_workbench, people, watch
 from core.domain.jobs import JobState
-from core.training.torchrun import helped
+from core.jobs.board import JobBoard
+from core.training.torchrun import helped, let_helpers_go
 
-jobs = typer.Typer(help="Long work: list, show, pause, stop, resume.", no_args_is_help=True)
+jobs = typer.Typer(help="Long work: list, show, order, pause, stop, resume.", no_args_is_help=True)
 
 
 def register(app: typer.Typer) -> None:
@@ -24,12 +26,51 @@ def register(app: typer.Typer) -> None:
 def list_jobs(workspace: WorkspaceOption = None, as_json: JsonOption = False) -> None:
     """All jobs, newest first."""
     with failures_told():
-        found = open_workbench(workspace).jobs.find()
-        table = Table("id", "kind", "state", "title", "created")
+        board = open_workbench(workspace).jobs
+        found, places = board.find(), board.line.places()
+        table = Table(Column("id", no_wrap=True), "kind", "state", "title", "created")
         for job in found:
-            table.add_row(job.id, job.kind.value, job.state.value, Text(job.title), job.created_at)
+            state = places[job.id].short if job.id in places else job.state.value
+            table.add_row(job.id, job.kind.value, Text(state), Text(job.title), job.created_at)
         people.print(table)
         finish({"jobs": [asdict(job) for job in found]} if as_json else {"jobs": len(found)}, as_json=as_json)
+
+
+@jobs.command("line")
+def show_line(workspace: WorkspaceOption = None, as_json: JsonOption = False) -> None:
+    """Training jobs that wait until the machine is free, the next one first; each starts by itself."""
+    with failures_told():
+        _tell_line(open_workbench(workspace).jobs, as_json=as_json)
+
+
+@jobs.command()
+def move(
+    job_id: str,
+    to: Annotated[int, typer.Option(min=1, help="Place in line, 1 = next.")] = 1,
+    workspace: WorkspaceOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Give a waiting job another place in line; `stop` takes it out."""
+    with failures_told():
+        board = open_workbench(workspace).jobs
+        board.line.move(job_id, to)
+        _tell_line(board, as_json=as_json)
+
+
+def _tell_line(board: JobBoard, *, as_json: bool) -> None:
+    places = board.line.places()
+    table = Table("place", Column("id", no_wrap=True), "title", "waits for")
+    told = []
+    for job in (board.get(job_id) for job_id in places):
+        place = places[job.id]
+        behind = place.ahead.id if place.ahead else ""
+        table.add_row(str(place.number), job.id, Text(job.title), behind or "nobody: it starts now")
+        told.append({"place": place.number, "job": job.id, "title": job.title, "behind": behind})
+    if told:
+        people.print(table)
+    else:
+        people.print("Nobody waits: a training that is started begins at once.")
+    finish({"line": told} if as_json else {"in line": len(told)}, as_json=as_json)
 
 
 @jobs.command()
@@ -68,8 +109,9 @@ def resume(job_id: str, workspace: WorkspaceOption = None, as_json: JsonOption =
         workbench = open_workbench(workspace)
         if helped(workbench.settings):
             return
-        job = follow(workbench, workbench.jobs.resume(job_id))
-        finish({"job": job.id, "state": job.state.value, **job.result}, as_json=as_json)
+        job = watch(workbench, workbench.jobs.resume(job_id))
+        let_helpers_go(job, workbench.jobs.events(job.id)[0])
+        finish_job(job, as_json=as_json)
 
 
 @jobs.command(hidden=True)

@@ -30,22 +30,22 @@ def list_requests(
     workspace: WorkspaceOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Replies that brought nothing: the unreadable ones, or the exact duplicates."""
+    """Answers that brought nothing: unreadable replies and what is no reply of the protocol, or the exact duplicates."""
     with failures_told():
         shelf = open_workbench(workspace).replies
         found = shelf.duplicates(limit=limit) if duplicates else shelf.failed(reason or (), limit=limit)
         table = Table("key", "group", "language", "reason", "reply")
         for record in found:
-            text = " ".join((record.reply_text or "").split())[:SHOWN]
+            text = " ".join(_came(record).split())[:SHOWN]
             table.add_row(record.key, record.request.group.value, record.request.language or "", _reason(record), text)
         people.print(table, markup=False)
-        rows = [{"key": r.key, "group": r.request.group.value, "reason": _reason(r), "reply": r.reply_text} for r in found]
+        rows = [{"key": r.key, "group": r.request.group.value, "reason": _reason(r), "reply": _came(r)} for r in found]
         finish({"requests": rows} if as_json else {"requests": len(found)}, as_json=as_json)
 
 
 @requests.command("show")
 def show_request(key: str, workspace: WorkspaceOption = None, as_json: JsonOption = False) -> None:
-    """One request: prompt, reply as received, what became of it."""
+    """One request: prompt, reply as received or what came in place of one, what became of it."""
     with failures_told():
         record = open_workbench(workspace).replies.get(key)
         prompt = "\n".join(message["content"] for message in record.request.messages)
@@ -58,6 +58,7 @@ def show_request(key: str, workspace: WorkspaceOption = None, as_json: JsonOptio
                 "prompt": prompt,
                 "reply": record.reply_text,
                 "raw": record.raw,
+                "answer_in_place_of_a_reply": record.error_body,
             },
             as_json=as_json,
         )
@@ -72,6 +73,11 @@ def reread(reason: ReasonOption = None, workspace: WorkspaceOption = None, as_js
             line = bar.add_task("Reading stored replies", total=None)
             report = shelf.reread(reason or (), tell=lambda done, total: bar.update(line, completed=done, total=total))
         finish(asdict(report), as_json=as_json)
+
+
+def _came(record: RequestRecord) -> str:
+    """The text of the reply, or what came in place of one."""
+    return (record.error_body if record.reply_text is None else record.reply_text) or ""
 
 
 def _reason(record: RequestRecord) -> str:

@@ -1,4 +1,4 @@
-"""`freeze`, `import`, `export` and `starter`: the dataset from a shell. Versions have a file of their own."""
+"""`freeze`, `import`, `mine`, `export` and `starter`: the dataset from a shell. Versions have a file of their own."""
 
 from __future__ import annotations
 
@@ -65,9 +65,7 @@ def import_file(
         workbench = open_workbench(workspace)
         reviewer = workbench.settings.reviewer if accept else None
         fallbacks = Fallbacks(group, task, language, target_language)
-        report = workbench.dataset.import_rows(file, source=source, accept_as=reviewer, fallbacks=fallbacks)
-        if weight is not None:
-            workbench.dataset.set_weight(source, weight)
+        report = workbench.dataset.import_rows(file, source=source, weight=weight, accept_as=reviewer, fallbacks=fallbacks)
         _tell(report, as_json=as_json)
 
 
@@ -102,7 +100,7 @@ def mine(
 
 
 def export(
-    out: Annotated[Path, typer.Option(help="File to write, replaced if there; or a folder, for formats of several files.")],
+    out: Annotated[Path, typer.Option(help="File to write, replaced if there; a folder, for formats of several files; x.zip for one zip.")],
     version: Annotated[str | None, typer.Option(help="A version's id or name.")] = None,
     verdict: Annotated[Verdict | None, typer.Option(help="Triples with this verdict; all where neither is given.")] = None,
     format: Annotated[ExportFormat, typer.Option(help="All of them can be imported again.")] = ExportFormat.JSONL,  # noqa: A002
@@ -116,15 +114,19 @@ def export(
             raise BadInput("A version holds accepted triples only.", hint="Give --version or --verdict, not both.")
         shelf = open_workbench(workspace).dataset
         exported = shelf.export(version=version, wanted=TripleFilter(verdict=verdict), format=format, instruction=instruction)
-        if len(exported.files) == 1 or out.suffix == ".zip":
-            write_bytes(out, exported.data)
+        if out.suffix.lower() == ".zip":
+            written = {out: exported.zipped}
+        elif len(exported.files) == 1:
+            written = {out: exported.data}
         else:
             _refuse_full(out)
-            for name, content in exported.files.items():
-                write_bytes(out / name, content)
-        size = sum(len(content) for content in exported.files.values())
+            written = {out / name: content for name, content in exported.files.items()}
+        for path, content in written.items():
+            write_bytes(path, content)
+        size = sum(len(content) for content in written.values())
         facts = {"out": str(out.resolve()), "rows": exported.rows, "bytes": size, "format": format.value}
-        finish({**facts, "files": sorted(exported.files), "not_held": exported.lost}, as_json=as_json)
+        caution = {"caution": exported.caution} if exported.caution else {}
+        finish({**facts, "files": sorted(exported.files), "not_held": exported.lost, **caution}, as_json=as_json)
 
 
 def _refuse_full(out: Path) -> None:

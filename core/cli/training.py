@@ -9,14 +9,13 @@ from typing import Annotated, Any
 import typer
 from rich.table import Table
 
-from core.cli.output import JsonOption, WorkspaceOption, failures_told, finish, follow, open_workbench, people
+from core.cli.output import JsonOption, WorkspaceOption, failures_told, finish, follow, open_workbench, people, read_plan_file
 from core.domain.plans import TrainingPlan
-from core.errors import BadPlan
 from core.settings import Settings
 from core.training.desk import read_plan
 from core.training.export import ExportForm
 from core.training.presets import DEFAULT
-from core.training.torchrun import helped, started_processes
+from core.training.torchrun import helped, let_helpers_go, started_processes
 from core.workbench import Workbench
 
 
@@ -52,6 +51,7 @@ def train(
         job = workbench.training.start(wanted)
         if not detach:
             job = follow(workbench, job)
+            let_helpers_go(job, workbench.jobs.events(job.id)[0])
         finish({"job": job.id, "model": f"run:{job.id}", "state": job.state.value, **job.result}, as_json=as_json)
 
 
@@ -59,23 +59,11 @@ def _plan(workbench: Workbench, version: str, preset: str, file: Path | None, ch
     """The preset, changed by the file, changed by the options."""
     values = workbench.training.preset(preset, version).model_dump(mode="json")
     if file is not None:
-        values |= _read(file)
+        values |= read_plan_file(file)
     values |= {**changes, "dataset_version_id": version}
     if "steps" in changes:  # a short try must not be all warm-up
         values["warmup_steps"] = min(values["warmup_steps"], changes["steps"] // 4)
     return read_plan(values)
-
-
-def _read(file: Path) -> dict[str, Any]:
-    import json
-
-    try:
-        values = json.loads(file.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise BadPlan(f"The plan {file} cannot be read: {error}.", hint="Give a JSON file with fields of a training plan.") from error
-    if not isinstance(values, dict):
-        raise BadPlan(f"The plan {file} holds no JSON object.", hint="Give an object with fields of a training plan.")
-    return values
 
 
 def export_model(

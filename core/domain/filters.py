@@ -46,6 +46,9 @@ class TripleFilter:
     since: str = ""  # last decided, or written where nobody decided: a day, YYYY-MM-DD in UTC
     until: str = ""  # the last day that still passes
     without_negative: bool | None = None
+    without_prompt: bool | None = None  # came from no prompt version
+    singly: bool | None = None  # the verdict was given on this triple by itself, not in bulk
+    not_among: tuple[str, ...] = ()  # leave out these ids
     not_skipped_by: str | None = None  # leave out what this reviewer skipped
     open_to: Seat | None = None  # leave out what others hold, and what this reviewer read as one of several
 
@@ -65,8 +68,7 @@ class TripleFilter:
         read = {name: value for name, value in values.items() if name in known}
         if "groups" in read:
             read["groups"] = tuple(TaskGroup(g) for g in read["groups"])
-        if "languages" in read:
-            read["languages"] = tuple(read["languages"])
+        read |= {name: tuple(read[name]) for name in ("languages", "not_among") if name in read}
         if read.get("verdict"):
             read["verdict"] = Verdict(read["verdict"])
         return cls(**read, **{name: value for name, value in values.items() if name not in known})

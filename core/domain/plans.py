@@ -161,6 +161,14 @@ class TrainingPlan(Plan):
         return self
 
 
+class ExportPlan(Plan):
+    """Write the merged model of a run to a folder."""
+
+    run_id: str = Field(description="training run: its job id")
+    folder: str = Field(description="absolute; new or empty")
+    steps: tuple[int, ...] = Field((), description="checkpoints to average; none: the model as the run left it")
+
+
 class IndexPlan(Plan):
     """Encode a corpus with one encoder."""
 

@@ -13,10 +13,11 @@ from core.domain.triple import Flag, SlotValue, Texts
 
 
 class PromptStep(StrEnum):
-    """Which of the two steps a prompt belongs to."""
+    """Which step a prompt belongs to: the two of the paper, and the mending of what they brought."""
 
     BRAINSTORM = "brainstorm"
     EXAMPLE = "example"
+    REWRITE = "rewrite"  # one text of an example that exists already
 
 
 @dataclass(frozen=True, slots=True)

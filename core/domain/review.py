@@ -13,6 +13,8 @@ from enum import StrEnum
 from core.domain.checks import Nearness
 from core.domain.triple import Flag, Texts, Triple, Verdict
 
+MINED = "mine-"  # how the batch ids of a mining job begin: written in a reviewer's name, but no step at the desk
+
 
 class Action(StrEnum):
     """What a reviewer did to one triple."""
@@ -74,7 +76,6 @@ class Step:
     action: Action
     entries: int
     first_id: int
-    last_id: int
     created_at: str
     triple_id: str  # of a bulk action: one of them
     batch_id: str | None = None
@@ -165,6 +166,20 @@ def hidden_from(viewer: str, log: Iterable[Decision]) -> set[int | None]:
     entries = list(log)
     open_still = replay(entries).verdict is Verdict.PENDING
     return {d.id for d in entries if open_still and d.readers > 1 and d.action in VERDICTS and d.reviewer != viewer}
+
+
+def informed_readers(log: Iterable[Decision]) -> set[str]:
+    """Who read ONE triple again, or late, when others' readings had been open to all and one was taken back: not independent any more."""
+    entries = list(log)
+    undone = {entry.undoes for entry in entries}
+    were_open: set[str] = set()  # reviewers whose readings everybody could see at some time
+    informed: dict[str, bool] = {}
+    for entry, _, after in changes_of(entries):
+        if entry.action in VERDICTS and entry.readers > 1 and entry.id not in undone:
+            informed[entry.reviewer] = bool(were_open - {entry.reviewer})  # who reads again replaces the own reading
+        if after.verdict is not Verdict.PENDING:
+            were_open |= {reading.reviewer for reading in after.readings}
+    return {reviewer for reviewer, knew in informed.items() if knew}
 
 
 def changes_of(log: Iterable[Decision]) -> list[tuple[Decision, Standing, Standing]]:

@@ -6,6 +6,7 @@ import hashlib
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 from core.domain.dataset import Example, Split
 from core.domain.identity import content_id, normalise
@@ -31,7 +32,7 @@ class JudgedQuery:
         return tuple(self.grades)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class JudgedCollection:
     """Every query ranks all of `documents`, so an easy small candidate list cannot flatter a model."""
 
@@ -48,9 +49,9 @@ class JudgedCollection:
         """Grades of judged documents; everything else counts as 0."""
         return {query.id: dict(query.grades) for query in self.queries}
 
-    @property
+    @cached_property
     def content_hash(self) -> str:
-        """SHA-256 over documents, queries, instructions and grades: equal hashes mean equal tests."""
+        """SHA-256 over documents, queries, instructions and grades: equal hashes mean equal tests. Computed once."""
         digest = hashlib.sha256(content_hash_of(self.documents).encode())
         for query in self.queries:
             digest.update(json.dumps([query.id, query.text, query.task, dict(query.grades)], ensure_ascii=False).encode() + b"\x1e")

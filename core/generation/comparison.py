@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import uuid
 from collections.abc import Mapping
 
 from core.domain.comparison import PromptComparison
@@ -35,6 +37,7 @@ class PromptComparisons:
         self._prompts = prompts
         self._tasks = tasks
         self._yields = yields
+        self._next = uuid.uuid4().hex  # of the comparison to come: plans of it stay the same until one is started
 
     def plan(self, first: str, second: str, endpoint: Endpoint, *, count: int, languages: Mapping[str, float]) -> Plans:
         """Plans of `count` examples for each of two versions, given by id.
@@ -51,7 +54,8 @@ class PromptComparisons:
             raise BadPlan("Only two versions of one group's example prompt can be compared.", hint="Choose two of the list.")
         if versions[0].template == versions[1].template:
             raise BadPlan(f"{versions[0].name} and {versions[1].name} have the same wording.", hint="Choose another version.")
-        identifier = content_id("comparison", first, second, str(len(self.of_group(group))))
+        asked = json.dumps([count, dict(languages), endpoint.model_dump(mode="json")], sort_keys=True)
+        identifier = content_id("comparison", self._next, first, second, asked)
         random = stream(0, "comparison", identifier)
         seed = random.getrandbits(31)
         accepted = sorted(task.id for task in self._tasks.find(group, TaskState.ACCEPTED))
@@ -86,12 +90,15 @@ class PromptComparisons:
         )
 
     def start(self, plans: Plans) -> tuple[Job, Job]:
-        """Start both jobs.
+        """Start both jobs. A comparison that was started before is not started twice: its jobs are returned.
 
         Raises:
             BadPlan, NotFound, NothingToDo: the plans cannot be carried out; nothing was started.
         """
+        if (jobs := self._pairs().get(plans[0].comparison)) is not None:
+            return jobs
         one, other = (self._desk.start_generation(plan) for plan in plans)
+        self._next = uuid.uuid4().hex
         return one, other
 
     def of_group(self, group: TaskGroup) -> list[tuple[str, str]]:

@@ -22,6 +22,7 @@ from core.generation.checks.side_process import SideChecks
 from core.generation.checks.triple_checks import check_triple
 from core.generation.estimate import estimate_requests
 from core.generation.prompts.prompt_library import PromptLibrary
+from core.generation.replies.all_failed import nothing_came
 from core.generation.replies.reply_readers import ExampleReader, TaskReader, TripleSink
 from core.generation.request_planner import RequestPlanner
 from core.generation.sending.batch_desk import BatchDesk
@@ -125,18 +126,23 @@ class GenerationDesk:
         return next((job for job in self._jobs.find(kind) if job.state.active and job.plan == values), None)
 
     def run_generation(self, context: JobContext) -> dict[str, Any]:
-        """Do a generation job's work; resumes where it left off."""
+        """Do a generation job's work; resumes where it left off.
+
+        Raises:
+            EndpointError, BudgetReached: the rest cannot be sent; what was answered is kept.
+            BroughtNothing: every request failed.
+        """
         plan = GenerationPlan.model_validate(context.plan)
         many = sum(plan.counts.values()) >= CHECKED_ASIDE_FROM and plan.base_url != EMBEDDED_TEACHER
         with ExitStack() as ending:
             aside = ending.enter_context(self._side_checks()).start if many and self._side_checks else None
             reader = ExampleReader(self._triples, self._tasks, self._check, aside)
-            return self._run(context, plan, lambda: self._planner.generation(plan), reader)
+            return self.carry_out(context, plan, lambda: self._planner.generation(plan), reader)
 
     def run_brainstorm(self, context: JobContext) -> dict[str, Any]:
-        """Do a brainstorm job's work; resumes where it left off."""
+        """Do a brainstorm job's work; resumes where it left off. Raises what `run_generation` raises."""
         plan = BrainstormPlan.model_validate(context.plan)
-        return self._run(context, plan, lambda: self._planner.brainstorm(plan), TaskReader(self._tasks))
+        return self.carry_out(context, plan, lambda: self._planner.brainstorm(plan), TaskReader(self._tasks))
 
     def progress(self, job_id: str) -> GenerationProgress:
         """A job's requests as they stand now."""
@@ -177,7 +183,10 @@ class GenerationDesk:
         kind = BrainstormPlan if job.kind is JobKind.BRAINSTORM else GenerationPlan
         return self._batches.cancel(job, kind.model_validate(job.plan))
 
-    def _run(self, context: JobContext, plan: EndpointPlan, draw: Callable[[], Iterable[PlannedRequest]], reader: Reader) -> dict[str, Any]:
+    def carry_out(
+        self, context: JobContext, plan: EndpointPlan, draw: Callable[[], Iterable[PlannedRequest]], reader: Reader
+    ) -> dict[str, Any]:
+        """Send a job's requests and have the replies read; what an earlier run of the job did is not done again."""
         started = time.monotonic()
         if not self._ledger.is_planned(context.job.id):
             self._plan(context, draw)
@@ -187,13 +196,17 @@ class GenerationDesk:
             if sender.has_to_send():
                 asyncio.run(self._send(sender, plan))
         finally:
-            result = self._summary(context, seconds=time.monotonic() - started)
-            context.emit("summary", **result)
-        return result
+            context.result = self._summary(context, seconds=time.monotonic() - started)
+            context.emit("summary", **context.result)
+        if context.result["failed"] and not context.result["parsed"] and not context.stop_requested():
+            raise nothing_came(context.result["failures"])
+        return context.result
 
     def _plan(self, context: JobContext, draw: Callable[[], Iterable[PlannedRequest]]) -> None:
         planned = {request.key: request for request in draw()}
-        active = {job.id for kind in (JobKind.GENERATE, JobKind.BRAINSTORM) for job in self._jobs.find(kind) if job.state.active}
+        active = {
+            job.id for kind in (JobKind.GENERATE, JobKind.BRAINSTORM, JobKind.REWRITE) for job in self._jobs.find(kind) if job.state.active
+        }
         busy = active - {context.job.id}
         with self._ledger.together():  # or another job might begin with them between the two
             others = self._ledger.with_others(list(planned), busy)

@@ -9,13 +9,15 @@ from core.domain.languages import check_weights
 from core.domain.plans import EMBEDDED_TEACHER, BrainstormPlan, EndpointPlan, GenerationPlan
 from core.domain.prompt import PromptStep, PromptVersion
 from core.domain.request import PlannedRequest
-from core.domain.task import EmbeddingTask, TaskState
+from core.domain.rewriting import RewritePlan
+from core.domain.task import EmbeddingTask, TaskState, task_id
 from core.domain.triple import SlotValue
 from core.errors import BadPlan, NothingToDo
 from core.generation.prompts.prompt_library import PromptLibrary
+from core.generation.prompts.rewrite_slots import rewrite_slots
 from core.generation.prompts.slots import choose_task, draw_example, draw_topics, stream
 from core.generation.prompts.templating import render
-from core.generation.replies.reply_schemas import example_schema, task_list_schema
+from core.generation.replies.reply_schemas import example_schema, field_schema, task_list_schema
 from core.generation.sending.teachers import check_endpoint
 from core.storage.tasks import TaskStore
 
@@ -89,6 +91,32 @@ class RequestPlanner:
                     slots=slots,
                     prompt_version_id=version.id,
                 )
+
+    def rewrite(self, plan: RewritePlan) -> PlannedRequest:
+        """The one request of a rewriting.
+
+        Raises:
+            BadPlan: the group has no such text, or a budget cannot be kept.
+            NotFound: no such prompt version.
+        """
+        check_endpoint(plan)
+        version = self._version({plan.group: plan.prompt_version_id}, plan.group, PromptStep.REWRITE)
+        key = plan.field.key_in(plan.group)
+        if key is None:
+            raise BadPlan(f"Examples of the group {plan.group.value} have no {plan.field.value}.", hint="Mine one instead.")
+        return PlannedRequest(
+            step=PromptStep.REWRITE,
+            group=plan.group,
+            base_url=plan.base_url,
+            model=plan.model,
+            messages=_messages(render(version.template, rewrite_slots(plan, key))),
+            parameters=_parameters(plan, plan.seed),
+            schema=field_schema(key),
+            slots={"field": plan.field.value, "length": plan.length},
+            language=plan.language,
+            task_id=task_id(plan.group, plan.task),
+            prompt_version_id=version.id,
+        )
 
     def _example_maker(self, plan: GenerationPlan, group: TaskGroup) -> Callable[[int], PlannedRequest]:
         version = self._version(plan.prompt_versions, group, PromptStep.EXAMPLE)

@@ -8,26 +8,25 @@ import threading
 import time
 import uuid
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, replace
-from pathlib import Path
-from typing import Any
+from contextlib import suppress
+from dataclasses import asdict
 
 from pydantic import BaseModel
 
 from core.domain.identity import plan_hash
-from core.domain.jobs import EndRequest, Failure, Job, JobKind, JobState
+from core.domain.jobs import EndRequest, Job, JobKind, JobState
 from core.errors import BadInput, NotFound
-from core.jobs.context import STOP_FILE, ask_to_end, end_request, read_request
+from core.jobs.context import EARLIER_RESULT_FILE, RESULT_FILE, STOP_FILE, ask_to_end
 from core.jobs.events import Event, read_events
+from core.jobs.line import Line
 from core.jobs.processes import is_alive, kill_group, mark_of
+from core.jobs.state import START_GRACE_SECONDS, age_seconds, as_it_is
 from core.settings import PROJECT_FOLDER, Settings
-from core.storage.artifacts import read_json, write_json
+from core.storage.artifacts import write_json
 from core.storage.database import now, translated_errors
-from core.storage.jobs import JobStore, ProcessMark
+from core.storage.jobs import JobStore
 
 EXIT_SECONDS = 10.0  # between a job's result and the end of its process
-START_GRACE_SECONDS = 20.0  # between the row and the first sign of the process
-LOST = Failure("job_lost", "The process is gone and left no result.", "Read the log; then resume it or start it again.")
 
 
 class JobBoard:
@@ -45,9 +44,10 @@ class JobBoard:
         self._settings = settings
         self._environment = environment  # of the child; None = inherited. Keys travel here, never in the plan.
         self._program = program
+        self.line = Line(store, settings.jobs_folder, at_once=settings.trainings_at_once)
 
     def start(self, kind: JobKind, plan: BaseModel, *, title: str, dataset_version_id: str | None = None) -> Job:
-        """Store a job and start its process, which lives on when we end."""
+        """Store a job and start its process, which lives on when we end; some kinds wait in it for their turn (core.jobs.line)."""
         values = plan.model_dump(mode="json")
         job_id = f"{kind.value}-{uuid.uuid4().hex[:10]}"
         job = Job(
@@ -62,6 +62,7 @@ class JobBoard:
             created_at=now(),
         )
         write_json(job.folder / "plan.json", values)
+        self.line.join(job)
         self._store.add(job)
         self._launch(job)
         return self.get(job_id)
@@ -75,11 +76,11 @@ class JobBoard:
         found = self._store.get(job_id)
         if found is None:
             raise NotFound(f"There is no job {job_id}.", hint="List them: python -m core jobs list")
-        return self._as_it_is(*found)
+        return as_it_is(*found)
 
     def find(self, kind: JobKind | None = None, *, limit: int = 200) -> list[Job]:
         """Jobs, newest first."""
-        return [self._as_it_is(job, mark) for job, mark in self._store.find(kind, limit=limit)]
+        return [as_it_is(job, mark) for job, mark in self._store.find(kind, limit=limit)]
 
     def active(self) -> list[Job]:
         """Jobs at work now."""
@@ -108,7 +109,7 @@ class JobBoard:
         job = self.get(job_id)
         asked = EndRequest(JobState.STOPPED, by, now())
         if job.state is JobState.PAUSED:
-            write_json(job.folder / "result.json", {"state": asked.state.value, "result": job.result, "ended_on": asdict(asked)})
+            write_json(job.folder / RESULT_FILE, {"state": asked.state.value, "result": job.result, "ended_on": asdict(asked)})
             self._store.set(job_id, state=asked.state)
             return
         if not job.state.active:
@@ -118,10 +119,10 @@ class JobBoard:
         threading.Thread(target=self._kill_after, args=(job_id, grace_seconds), daemon=True).start()
 
     def resume(self, job_id: str) -> Job:
-        """Start the job again where it left off; what that means is the use case's business (checkpoints, ledger)."""
+        """Start the job again, at the end of its line; where it goes on is the use case's business (checkpoints, ledger)."""
         job = self.get(job_id)
         stored = self._store.get(job_id)
-        just_queued = stored is not None and stored[1] is None and _age_seconds(stored[0]) < START_GRACE_SECONDS
+        just_queued = stored is not None and stored[1] is None and age_seconds(stored[0]) < START_GRACE_SECONDS
         if stored is None or just_queued or job.state.active or job.state is JobState.DONE:
             only = "Only paused, stopped, failed or lost jobs can."
             raise BadInput(f"Job {job_id} cannot be resumed: it is {job.state.value}.", hint=only)
@@ -130,8 +131,10 @@ class JobBoard:
             time.sleep(0.02)
         if not self._store.requeue(*stored, at=time.time()):
             raise BadInput(f"Job {job_id} was resumed by somebody else just now.", hint="Watch it on its page.")
-        for name in (STOP_FILE, "result.json"):
-            (job.folder / name).unlink(missing_ok=True)
+        (job.folder / STOP_FILE).unlink(missing_ok=True)
+        with suppress(FileNotFoundError):  # of a lost job
+            (job.folder / RESULT_FILE).replace(job.folder / EARLIER_RESULT_FILE)
+        self.line.join(job)
         self._launch(job)
         return self.get(job_id)
 
@@ -174,36 +177,7 @@ class JobBoard:
         threading.Thread(target=process.wait, daemon=True).start()  # collects the zombie while we live
 
     def _kill_after(self, job_id: str, seconds: float) -> None:
-        if self.wait(job_id, timeout_seconds=seconds).state.active:
+        if self.wait(job_id, timeout_seconds=seconds).state is JobState.STOPPING:  # another state: it was resumed meanwhile
             found = self._store.get(job_id)
             if found and found[1]:
                 kill_group(found[1])
-
-    def _as_it_is(self, job: Job, mark: ProcessMark | None) -> Job:
-        """State = result file if there is one, else the process, else lost."""
-        ending: dict[str, Any] | None = read_json(job.folder / "result.json")
-        if ending is not None:
-            failure = Failure(**ending["failure"]) if "failure" in ending else None
-            asked = read_request(ending["ended_on"]) if "ended_on" in ending else None
-            return replace(job, state=JobState(ending["state"]), failure=failure, ended_on=asked, result=ending.get("result", {}))
-        if job.state is JobState.FAILED:  # not even the result could be written (disk full)
-            return job
-        if is_alive(mark):
-            asked = end_request(job.folder)
-            return replace(job, state=_live_state(job, asked), ended_on=asked)
-        if mark is None and _age_seconds(job) < START_GRACE_SECONDS:
-            return replace(job, state=JobState.QUEUED)
-        return replace(job, state=JobState.LOST, failure=LOST)
-
-
-def _live_state(job: Job, asked: EndRequest | None) -> JobState:
-    if asked is not None:
-        return JobState.PAUSING if asked.state is JobState.PAUSED else JobState.STOPPING
-    return JobState.QUEUED if job.state is JobState.QUEUED else JobState.RUNNING
-
-
-def _age_seconds(job: Job) -> float:
-    """Since it was queued, the first time or again."""
-    path: Path = job.folder / "plan.json"
-    queued_at = job.heartbeat_at or (path.stat().st_mtime if path.exists() else 0.0)
-    return time.time() - queued_at

@@ -20,6 +20,8 @@ from core.storage.jobs import JobStore
 
 HEARTBEAT_SECONDS = 2.0
 STOP_FILE = "stop-requested"
+RESULT_FILE = "result.json"
+EARLIER_RESULT_FILE = "earlier-result.json"  # of a job that was resumed: what it had before
 
 
 class JobContext:
@@ -29,6 +31,7 @@ class JobContext:
         self.job = job
         self.plan: dict[str, Any] = job.plan
         self.folder: Path = job.folder
+        self.result: dict[str, Any] = {}  # what the work brought so far, kept with the failure where it fails
         self._stop_path = str(job.folder / STOP_FILE)
         self._store = store
         self._events = EventWriter(job.folder / "events.jsonl")

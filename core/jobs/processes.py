@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+from contextlib import suppress
 from pathlib import Path
 
 import psutil
@@ -39,6 +40,11 @@ def is_alive(mark: ProcessMark | None) -> bool:
 
 
 def kill_group(mark: ProcessMark) -> None:
-    """End the process and its children; each job leads a process group of its own."""
-    if is_alive(mark):
-        os.killpg(mark.pid, signal.SIGKILL)
+    """End the process and its children, where it leads a process group as each job does; one started in a shell may lead none."""
+    if not is_alive(mark):
+        return
+    with suppress(ProcessLookupError):  # it may end by itself meanwhile
+        try:
+            os.killpg(mark.pid, signal.SIGKILL)
+        except ProcessLookupError:
+            os.kill(mark.pid, signal.SIGKILL)

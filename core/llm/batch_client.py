@@ -19,7 +19,7 @@ from pydantic import SecretStr
 from core.domain.chat import ChatReply, ChatRequest
 from core.errors import EndpointError, EndpointRejected
 from core.llm.complaints import Complaints
-from core.llm.completions import read_completion
+from core.llm.completions import NotACompletion, read_completion
 from core.llm.dialect import Dialect
 from core.llm.retry import Gate, RetryPolicy, Trouble, with_retries
 
@@ -97,7 +97,7 @@ class BatchClient:
         self._policy = policy or RetryPolicy()
         self._gate = Gate()
         secret = key.get_secret_value() if key else NO_KEY
-        self._complaints = Complaints(base_url, model, key_name=key_name if key else "", key=secret)
+        self._complaints = Complaints(base_url, model, key_name=key_name, key=key)
         self._client = AsyncOpenAI(api_key=secret, base_url=base_url, max_retries=0, timeout=timeout_seconds)
 
     def line(self, key: str, request: ChatRequest, dialect: Dialect) -> bytes:
@@ -225,15 +225,14 @@ class BatchClient:
 
     def _read_response(self, key: str, line: str, response: Mapping[str, Any]) -> BatchAnswer:
         status, body = response.get("status_code"), response.get("body")
+        said = body if isinstance(body, str) else json.dumps(body, ensure_ascii=False)
         if isinstance(status, int) and status >= 400:
-            error = body.get("error") if isinstance(body, dict) else None
-            said = str(error.get("message") if isinstance(error, dict) else body)
-            return BatchAnswer(key, line, trouble=self._complaints.of_status(status, said))
+            return BatchAnswer(key, line, trouble=self._complaints.of_answer(status, said))
         request_id = response.get("request_id")
         try:
             reply = read_completion(body, line, model=self._model, request_id=request_id if isinstance(request_id, str) else None)
-        except (KeyError, IndexError, TypeError, AttributeError):
-            return BatchAnswer(key, line, trouble=self._complaints.not_the_protocol(line))
+        except NotACompletion:
+            return BatchAnswer(key, line, trouble=self._complaints.not_the_protocol(said))
         return BatchAnswer(key, line, reply)
 
     async def _batches_after(self, after: str | None) -> list[dict[str, Any]]:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 from typing import Any
 
+from pydantic import SecretStr
+
 from core.errors import EndpointError, EndpointRejected, EndpointUnreachable, NotTheProtocol, RateLimited
 from core.llm.retry import OVERLOAD_STATUS, PASSING_STATUS, Trouble, seconds_asked
 
@@ -15,11 +17,11 @@ SHOWN_CHARACTERS = 300
 class Complaints:
     """Names the trouble with one model at one endpoint."""
 
-    def __init__(self, base_url: str, model: str, *, key_name: str, key: str) -> None:
+    def __init__(self, base_url: str, model: str, *, key_name: str, key: SecretStr | None) -> None:
         self._base_url = base_url
         self._model = model
-        self._key_name = key_name  # empty where no key was given
-        self._key = key
+        self._key_name = key_name if key else ""
+        self._key = key.get_secret_value() if key else ""
 
     def of_silence(self, error: BaseException, *, late: bool, arrived: bool) -> Trouble:
         """No answer came. `late`: time ran out; `arrived`: the endpoint may have worked on the request."""

@@ -11,23 +11,30 @@ from core.domain.chat import ChatReply
 MOST_TOKENS = 2**53
 
 
+class NotACompletion(Exception):
+    """The body holds no reply."""
+
+
 def read_completion(
     body: Any, raw: str, *, model: str, request_id: str | None = None, seconds: float = 0.0, headers: Mapping[str, str] | None = None
 ) -> ChatReply:  # fmt: skip
     """The reply a decoded body holds. `raw` is kept as it came; `model` is named where the body names none.
 
     Raises:
-        KeyError, IndexError, TypeError, AttributeError: the body is no completion.
+        NotACompletion: the body is none.
     """
-    choice = body["choices"][0]
-    message = choice["message"]
-    text, refusal = message.get("content") or "", message.get("refusal")
-    usage = body.get("usage")
+    try:
+        choice = body["choices"][0]
+        message = choice["message"]
+        text, refusal, ended = message.get("content") or "", message.get("refusal"), choice.get("finish_reason")
+        usage = body.get("usage")
+    except (KeyError, IndexError, TypeError, AttributeError) as error:
+        raise NotACompletion from error
     usage = usage if isinstance(usage, dict) else {}
     text = _whole_characters(text if isinstance(text, str) else json.dumps(text, ensure_ascii=False))
     return ChatReply(
         text=text,
-        finish_reason="refusal" if refusal and not text else _whole_characters(str(choice.get("finish_reason") or "stop")),
+        finish_reason="refusal" if refusal and not text else _whole_characters(str(ended or "stop")),
         prompt_tokens=_count(usage.get("prompt_tokens")),
         completion_tokens=_count(usage.get("completion_tokens")),
         seconds=round(seconds, 3),

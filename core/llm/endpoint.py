@@ -14,7 +14,7 @@ from pydantic import SecretStr
 
 from core.domain.chat import ChatReply, ChatRequest, Toll
 from core.llm.complaints import Complaints, said_in
-from core.llm.completions import read_completion
+from core.llm.completions import NotACompletion, read_completion
 from core.llm.dialect import Dialect
 from core.llm.pace import Pace, RateLimits
 from core.llm.retry import LONGEST_WAIT_SECONDS, Gate, RetryPolicy, Trouble, with_retries
@@ -73,8 +73,8 @@ class EndpointModel:
         self._first = asyncio.Lock()
         self._first_is_over = habits.dialect is not None
         self._usual_reply_tokens: float | None = None
+        self._complaints = Complaints(base_url, model, key_name=key_name, key=key)
         secret = key.get_secret_value() if key else None
-        self._complaints = Complaints(base_url, model, key_name=key_name if key else "", key=secret or "")
         self._wire = Wire(base_url, secret, timeout_seconds=timeout_seconds, connections=habits.in_flight + 1)
 
     async def reply(self, request: ChatRequest) -> ChatReply:
@@ -218,7 +218,7 @@ class EndpointModel:
         try:
             body = json.loads(raw)
             return read_completion(body, raw, model=self.name, request_id=headers.get("x-request-id"), seconds=seconds, headers=kept)
-        except (ValueError, KeyError, IndexError, TypeError, AttributeError, RecursionError):
+        except (ValueError, RecursionError, NotACompletion):
             raise self._complaints.not_the_protocol(raw) from None
 
 

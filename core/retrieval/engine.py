@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import threading
 import time
-from collections import OrderedDict
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
-from typing import Any, Generic, TypeVar
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,6 +20,7 @@ from core.retrieval.encoder_pool import EncoderPool
 from core.retrieval.index import VectorIndex
 from core.retrieval.index_facts import META
 from core.retrieval.lexical import LexicalIndex
+from core.retrieval.recent import Recent
 from core.retrieval.shelf import IndexShelf
 from core.retrieval.systems import BM25, SystemCatalogue
 from core.settings import Settings
@@ -33,7 +32,6 @@ MOST_HITS = 1000
 HISTOGRAM_BINS = 40
 
 OpenEncoder = Callable[[EncoderSpec, Settings], TextEncoder]
-T = TypeVar("T")
 
 
 class SearchEngine:
@@ -46,10 +44,10 @@ class SearchEngine:
         self._corpora = corpora
         self._shelf = IndexShelf(settings)
         self.pool = EncoderPool(lambda spec: (open_encoder or _open_for_real)(spec, settings))
-        self._vector_indexes: _Recent[VectorIndex] = _Recent(KEEP_INDEXES)
-        self._word_indexes: _Recent[LexicalIndex] = _Recent(KEEP_INDEXES)
-        self._documents: _Recent[dict[str, Document]] = _Recent(KEEP_INDEXES)
-        self._queries: _Recent[tuple[NDArray[np.float32], float]] = _Recent(KEEP_QUERIES)
+        self._vector_indexes: Recent[VectorIndex] = Recent(KEEP_INDEXES)
+        self._word_indexes: Recent[LexicalIndex] = Recent(KEEP_INDEXES)
+        self._documents: Recent[dict[str, Document]] = Recent(KEEP_INDEXES)
+        self._queries: Recent[tuple[NDArray[np.float32], float]] = Recent(KEEP_QUERIES)
 
     def embed(self, system: str, texts: Sequence[str], role: Role, task: str | None = None) -> NDArray[np.float32]:
         """Unit vectors, shape (len(texts), dimensions), in the order of `texts`."""
@@ -92,7 +90,7 @@ class SearchEngine:
             vector, encoding = self._query_vector(spec, query, task)
             waited = time.perf_counter()
             scores = vectors.similarities(vector)
-        ranked = _best(index.ids, scores, k)
+        ranked = best(index.ids, scores, k)
         ended = time.perf_counter()
         documents = self._documents_of(corpus)
         asked = list(ask_ranks_of)
@@ -151,43 +149,11 @@ class SearchEngine:
         return self._documents.get(key, lambda: {d.id: d for d in self._corpora.documents(corpus.id)})
 
 
-class _Recent(Generic[T]):
-    """The values used last, each made once even when many ask at the same time."""
-
-    def __init__(self, keep: int) -> None:
-        self._keep = keep
-        self._values: OrderedDict[str, T] = OrderedDict()
-        self._lock = threading.Lock()
-
-    def get(self, key: str, make: Callable[[], T]) -> T:
-        """The value, made if need be while others wait."""
-        with self._lock:
-            if key not in self._values:
-                self._keep_one(key, make())
-            self._values.move_to_end(key)
-            return self._values[key]
-
-    def peek(self, key: str) -> T | None:
-        """The value if it is here."""
-        with self._lock:
-            return self._values.get(key)
-
-    def put(self, key: str, value: T) -> None:
-        """Keep a value."""
-        with self._lock:
-            self._keep_one(key, value)
-
-    def _keep_one(self, key: str, value: T) -> None:
-        self._values[key] = value
-        while len(self._values) > self._keep:
-            self._values.popitem(last=False)
-
-
 def _version(folder: Path) -> str:
     return f"{folder} {(folder / META).stat().st_mtime_ns}"
 
 
-def _best(ids: Sequence[str], scores: NDArray[np.float32], k: int) -> list[tuple[str, float]]:
+def best(ids: Sequence[str], scores: NDArray[np.float32], k: int) -> list[tuple[str, float]]:
     """The `k` best; everything that ties with the last of them is looked at, so that ties break by id."""
     k = min(k, len(ids))
     cut = np.partition(scores, len(ids) - k)[len(ids) - k]

@@ -23,7 +23,6 @@ from core.storage.artifacts import read_json, sha256_of, write_json
 from core.storage.database import translated_errors
 
 VECTORS, IDS = "vectors.faiss", "ids.json"
-TIE_MARGIN = 32  # hits asked for beyond k, so that a tie across the cut is seen whole
 
 Vectors = NDArray[np.float32]
 
@@ -111,31 +110,8 @@ class VectorIndex:
         found[positions[0]] = scores[0]
         return found
 
-    def search(self, query: Vectors, k: int) -> list[tuple[str, float]]:
-        """The `k` best (id, cosine) of one query; ties break by id."""
-        return self.search_many(_row(query), k)[0]
-
-    def search_many(self, queries: Vectors, k: int) -> list[list[tuple[str, float]]]:
-        """`search` for each row of `queries`, shape (queries, dimensions)."""
-        k = min(k, len(self.ids))
-        asked = min(len(self.ids), k + TIE_MARGIN)
-        scores, positions = self._flat.search(np.ascontiguousarray(queries, dtype=np.float32), asked)
-        answers = []
-        for row in range(len(queries)):
-            best, at = scores[row], positions[row]
-            if asked < len(self.ids) and best[-1] == best[k - 1]:  # the tie may go on beyond what was asked
-                best = self.similarities(queries[row])
-                at = np.arange(len(self.ids))
-            order = np.lexsort((self._by_id[at], -best))[:k]
-            answers.append([(self.ids[int(at[i])], float(best[i])) for i in order])
-        return answers
-
-    def rank_of(self, query: Vectors, ids: Iterable[str]) -> dict[str, int]:
-        """Rank (from 1, in the whole corpus, ties by id) of those `ids` that are in the index."""
-        return self.ranks_in(self.similarities(query), ids)
-
     def ranks_in(self, similarities: Vectors, ids: Iterable[str]) -> dict[str, int]:
-        """`rank_of` from similarities that are already known."""
+        """Rank (from 1, in the whole corpus, ties by id) of those `ids` that are in the index, by the `similarities` of a query."""
         ranks = {}
         for identifier in ids:
             if (position := self._position.get(identifier)) is not None:

@@ -51,18 +51,8 @@ class LexicalIndex:
             return np.zeros(len(self.ids), dtype=np.float32)
         return np.asarray(self._scorer.get_scores(words), dtype=np.float32)
 
-    def search(self, query: str, k: int) -> list[tuple[str, float]]:
-        """The `k` best (id, score); ties, documents without a shared word among them, break by id."""
-        scores = self.scores(query)
-        order = np.lexsort((self._by_id, -scores))[:k]
-        return [(self.ids[int(i)], float(scores[i])) for i in order]
-
-    def rank_of(self, query: str, ids: Iterable[str]) -> dict[str, int]:
-        """Rank (from 1, in the whole corpus, ties by id) of those `ids` that are in the index."""
-        return self.ranks_in(self.scores(query), ids)
-
     def ranks_in(self, scores: Scores, ids: Iterable[str]) -> dict[str, int]:
-        """`rank_of` from scores that are already known."""
+        """Rank (from 1, in the whole corpus, ties by id) of those `ids` that are in the index, by the `scores` of a query."""
         ranks = {}
         for identifier in ids:
             if (position := self._position.get(identifier)) is not None:

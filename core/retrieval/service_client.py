@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import os
 import subprocess
 import sys
 import threading
@@ -21,12 +22,13 @@ from core.domain.ranking import Ranking
 from core.errors import ServiceUnavailable
 from core.jobs.processes import kill_group
 from core.retrieval.requests import MOST_TEXTS
-from core.retrieval.service_file import LOG, START_LOCK, ServiceAddress, live_address
+from core.retrieval.service_file import LOG, START_LOCK, ServiceAddress, live_address, settings_environment, settings_mark
 from core.retrieval.wire import error_of, ranking_of
 from core.settings import PROJECT_FOLDER, Settings
 from core.storage.database import translated_errors
 
 START_SECONDS = 30.0
+END_SECONDS = 12.0  # a service that is told to end gives its answers up to 10 s
 ANSWER_SECONDS = 600.0  # a model may have to be loaded, or many texts encoded
 SEE_LOG = "Read service.log in the workspace, then try again; `python -m core serve` starts it by hand."
 
@@ -52,15 +54,15 @@ class ModelService:
         self._http = httpx.Client(timeout=httpx.Timeout(ANSWER_SECONDS, connect=2.0), trust_env=False)
 
     def ready(self) -> bool:
-        """Whether a live service answers now; never starts one."""
-        address = live_address(self._settings.workspace)
+        """Whether a live service answers now, with our settings; never starts one."""
+        address = self._ours()
         answers = address is not None and self._healthy(address)
         if answers:
             self._starting = None
         return answers
 
     def ensure_started(self, wait_seconds: float = START_SECONDS) -> None:
-        """Make sure a service runs; returns when it answers.
+        """Make sure a service runs; returns when it answers. One that runs with other settings than ours, or is older, is replaced.
 
         With `wait_seconds=0` it is only started, not waited for: ask `ready()` later.
 
@@ -75,6 +77,7 @@ class ModelService:
                 if self.ready():
                     return
                 if self._starting is None or self._starting.poll() is not None:  # else ours is still on its way
+                    self._end_another()
                     self._starting = self._launch()
                 if wait_seconds > 0:
                     self._wait(self._starting, limit)
@@ -152,21 +155,35 @@ class ModelService:
     def stop(self) -> None:
         """End the service of this workspace; nothing happens where none runs."""
         if address := live_address(self._settings.workspace):
-            try:
-                self._http.post(f"{address.url}/stop", headers=_bearer(address), timeout=5).raise_for_status()
-            except httpx.HTTPError:
-                kill_group(address.mark)
-            limit = time.monotonic() + 10
-            while live_address(self._settings.workspace) and time.monotonic() < limit:
-                time.sleep(0.05)
+            self._end(address)
+
+    def _ours(self) -> ServiceAddress | None:
+        """The live service, if it runs with our settings."""
+        address = live_address(self._settings.workspace)
+        return address if address and address.settings == settings_mark(self._settings) else None
+
+    def _end_another(self) -> None:
+        """End a service that would answer by other settings, and that keeps ours from starting; requests under way are answered first."""
+        address = live_address(self._settings.workspace)
+        if address and address.settings != settings_mark(self._settings):
+            self._end(address)
+
+    def _end(self, address: ServiceAddress) -> None:
+        try:
+            self._http.post(f"{address.url}/stop", headers=_bearer(address), timeout=5).raise_for_status()
+        except httpx.HTTPError:
+            kill_group(address.mark)
+        limit = time.monotonic() + END_SECONDS
+        while live_address(self._settings.workspace) == address and time.monotonic() < limit:
+            time.sleep(0.05)
 
     def _post(self, path: str, body: dict[str, Any]) -> dict[str, Any]:
         """One request; a service that went away between two of them is started again, once."""
         for attempt in (1, 2):
-            address = live_address(self._settings.workspace) if attempt == 1 else None
+            address = self._ours() if attempt == 1 else None
             if address is None:
                 self.ensure_started()
-                address = live_address(self._settings.workspace)
+                address = self._ours()
             if address is None:
                 continue
             try:
@@ -196,7 +213,7 @@ class ModelService:
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
                 cwd=PROJECT_FOLDER,
-                env=dict(self._environment()) if self._environment else None,
+                env={**(self._environment() if self._environment else os.environ), **settings_environment(self._settings)},
             )
         threading.Thread(target=process.wait, daemon=True).start()  # collects the zombie while we live
         return process
@@ -206,6 +223,10 @@ class ModelService:
             if self.ready():
                 return
             # It may have ended because another service holds the workspace; then that one will answer.
+            address = live_address(self._settings.workspace)
+            if address and address.pid == process.pid and address.settings != settings_mark(self._settings):
+                told = "The model service that was started goes by other settings than this program."
+                raise ServiceUnavailable(told, hint="Start this program in the project's folder, so that both read the same .env file.")
             if process.poll() not in (None, 0):
                 raise ServiceUnavailable(f"The model service ended at once (exit status {process.returncode}).", hint=SEE_LOG)
             time.sleep(0.1)

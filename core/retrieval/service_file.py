@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import json
 import os
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from core import __version__
+from core.domain.identity import content_id
 from core.errors import WorkspaceDamaged
 from core.jobs.processes import is_alive
+from core.settings import Settings
 from core.storage.artifacts import read_json, write_json
 from core.storage.database import translated_errors
 from core.storage.jobs import ProcessMark
@@ -16,6 +20,7 @@ FILE = "service.json"
 LOCK = "service.lock"  # held by the service as long as it lives
 START_LOCK = "service.start.lock"  # held by a client while it starts one
 LOG = "service.log"
+GONE_BY = ("database_url", "models_folder", "base_model", "teacher_model", "device", "threads")
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +32,7 @@ class ServiceAddress:
     pid: int
     process_start: float  # seconds since the epoch
     boot_id: str
+    settings: str = ""  # `settings_mark` of what it runs with; "" from a version that did not tell
 
     @property
     def url(self) -> str:
@@ -37,6 +43,17 @@ class ServiceAddress:
     def mark(self) -> ProcessMark:
         """Names its process for ever."""
         return ProcessMark(self.pid, self.process_start, self.boot_id)
+
+
+def settings_mark(settings: Settings) -> str:
+    """Equal for processes whose services give the same answers at the same speed: this version, and the settings a service goes by."""
+    return content_id("service", __version__, json.dumps(settings.model_dump(mode="json", include=set(GONE_BY)), sort_keys=True))
+
+
+def settings_environment(settings: Settings) -> dict[str, str]:
+    """Environment variables that give another process these settings, wherever its own `.env` lies."""
+    values = settings.model_dump(mode="json", include=set(GONE_BY), exclude_none=True)
+    return {f"{Settings.model_config['env_prefix']}{name.upper()}": str(value) for name, value in values.items()}
 
 
 def write_address(workspace: Path, address: ServiceAddress) -> None:

@@ -16,7 +16,7 @@ from core.domain.chat import ChatModel
 from core.jobs.processes import mark_of
 from core.retrieval.engine import SearchEngine
 from core.retrieval.service import build_service
-from core.retrieval.service_file import LOCK, ServiceAddress, remove_address, write_address
+from core.retrieval.service_file import LOCK, ServiceAddress, remove_address, settings_mark, write_address
 from core.retrieval.systems import SystemCatalogue
 from core.settings import Settings
 from core.storage.database import translated_errors
@@ -45,7 +45,7 @@ def run_service(
     with lock, translated_errors(), _listen(port) as listening:
         token = secrets.token_urlsafe(32)
         mark = mark_of(os.getpid())
-        address = ServiceAddress(listening.getsockname()[1], token, mark.pid, mark.started, mark.boot_id)
+        address = ServiceAddress(listening.getsockname()[1], token, mark.pid, mark.started, mark.boot_id, settings_mark(settings))
         server: uvicorn.Server | None = None
 
         def end() -> None:

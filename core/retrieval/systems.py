@@ -78,9 +78,9 @@ class SystemCatalogue:
 
     @staticmethod
     def _run_label(job: Job) -> str:
-        suffix = " (stopped early)" if job.state in (JobState.STOPPED, JobState.PAUSED) else ""
+        suffix = " (stopped early)" if _has_encoder(job) and job.state is not JobState.DONE else ""
         return f"Tuned: {job.title or 'run'} · {job.id[-4:]}{suffix}"  # two runs may share a title
 
 
 def _has_encoder(job: Job) -> bool:
-    return job.state in (JobState.DONE, JobState.STOPPED, JobState.PAUSED) and bool(job.result.get("encoder"))
+    return bool(job.result.get("encoder"))  # of a resumed run that waits in line: from before

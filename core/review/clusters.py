@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 
-from core.domain.review import TripleRecord
 from core.domain.triple import Verdict
+from core.storage.triples import TripleOutline
 
 Pair = tuple[str, str, float]  # earlier id, later id, similarity
 STANDING = {Verdict.ACCEPTED: 0, Verdict.PENDING: 1, Verdict.DISPUTED: 1, Verdict.REJECTED: 2}  # what was accepted is kept
@@ -14,20 +14,20 @@ STANDING = {Verdict.ACCEPTED: 0, Verdict.PENDING: 1, Verdict.DISPUTED: 1, Verdic
 
 @dataclass(frozen=True, slots=True)
 class Cluster:
-    """Triples that say nearly the same, the one to keep first; `similarity` is that of its closest pair."""
+    """Ids of triples that say nearly the same, the one to keep first; `similarity` is that of its closest pair."""
 
-    records: tuple[TripleRecord, ...]
+    ids: tuple[str, ...]
     similarity: float
 
     @property
-    def best(self) -> TripleRecord:
-        """The one to keep."""
-        return self.records[0]
+    def best(self) -> str:
+        """Id of the one to keep."""
+        return self.ids[0]
 
     @property
     def others(self) -> tuple[str, ...]:
         """Ids of the rest."""
-        return tuple(record.id for record in self.records[1:])
+        return self.ids[1:]
 
 
 def joined(pairs: Iterable[Pair]) -> list[tuple[tuple[str, ...], float]]:
@@ -54,17 +54,13 @@ def joined(pairs: Iterable[Pair]) -> list[tuple[tuple[str, ...], float]]:
     return sorted(found, key=lambda cluster: (-len(cluster[0]), -cluster[1], cluster[0]))
 
 
-def best_first(records: Iterable[TripleRecord]) -> list[TripleRecord]:
+def best_first(triples: Iterable[TripleOutline]) -> list[TripleOutline]:
     """What to keep first: accepted, with a negative, least suspicious, edited by a person, oldest."""
-    return sorted(
-        records, key=lambda r: (STANDING[r.standing.verdict], r.texts.negative is None, round(r.suspicion, 3), not r.edited, r.number)
-    )
+    return sorted(triples, key=lambda t: (STANDING[t.verdict], not t.has_negative, round(t.suspicion, 3), not t.edited, t.number))
 
 
-def open_clusters(pairs: Iterable[Pair], records: Sequence[TripleRecord]) -> list[Cluster]:
-    """Clusters of the records that are not rejected; one that has a single such member left is settled."""
-    by_id = {record.id: record for record in records if record.standing.verdict is not Verdict.REJECTED}
-    found = []
-    for ids, similarity in joined(pair for pair in pairs if pair[0] in by_id and pair[1] in by_id):
-        found.append(Cluster(tuple(best_first(by_id[i] for i in ids)), similarity))
-    return found
+def open_clusters(pairs: Iterable[Pair], triples: Iterable[TripleOutline]) -> list[Cluster]:
+    """Clusters of the triples that are not rejected; one that has a single such member left is settled."""
+    by_id = {triple.id: triple for triple in triples if triple.verdict is not Verdict.REJECTED}
+    found = joined(pair for pair in pairs if pair[0] in by_id and pair[1] in by_id)
+    return [Cluster(tuple(t.id for t in best_first(by_id[i] for i in ids)), similarity) for ids, similarity in found]

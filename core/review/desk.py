@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
 from core.domain.filters import ReviewQueue, TripleFilter, TripleOrder
-from core.domain.review import TEXT_ACTIONS, VERDICTS, Action, Decision, Step, TripleRecord
+from core.domain.review import MINED, TEXT_ACTIONS, VERDICTS, Action, Decision, Step, TripleRecord, hidden_from
 from core.domain.triple import Flag, Texts, Triple, Verdict
 from core.errors import BadInput, NothingToDo
 from core.review.editing import checked_texts, promoted, swapped
 from core.review.ordering import OrderLearner, Suggestion
 from core.review.people import ReviewTeam
 from core.storage.decisions import DecisionStore
-from core.storage.triples import TripleStore
+from core.storage.triples import TripleStore, chunks
 
 UNDOABLE_STEPS = 50
 TEMPO_WINDOW = timedelta(hours=1)
@@ -50,7 +50,6 @@ class Alike:
     """Pending triples with the same fault, task and prompt version as one that was just decided."""
 
     flag: Flag
-    wanted: TripleFilter
     ids: tuple[str, ...]
     examples: tuple[TripleRecord, ...]
 
@@ -99,10 +98,12 @@ class ReviewDesk:
 
     def peek(self, queue: ReviewQueue, after: str) -> TripleRecord | None:
         """The card `next_card` would give now, held by nobody: to prepare what takes time."""
-        return self._step(queue, after, backwards=False)
+        return self._step(queue, after, backwards=False, serve=False)
 
     def take_card(self, triple_id: str, queue: ReviewQueue) -> tuple[TripleRecord, list[str]]:
         """A card by its id, for a link or a reload, with the names of others who have it on the desk where it could not be held.
+
+        The queue's window gives back what it held before in either case.
 
         Raises:
             NotFound: no triple has this id.
@@ -110,27 +111,27 @@ class ReviewDesk:
         with self.team.taking():
             record = self._triples.get(triple_id)
             held = self.team.hold(record, self.team.seat(queue))
+            if not held:
+                self.team.release(queue.holder)
         return record, [] if held else self.team.others_at(record, queue)
 
     def _take(self, queue: ReviewQueue, at: str | None, *, backwards: bool) -> TripleRecord | None:
         with self.team.taking() if queue.holder else nullcontext():
-            record = self._step(queue, at, backwards=backwards)
+            record = self._step(queue, at, backwards=backwards, serve=True)
             if queue.holder and record:
                 self.team.hold(record, self.team.seat(queue))
             elif queue.holder:
                 self.team.release(queue.holder)
         return record
 
-    def _step(self, queue: ReviewQueue, at: str | None, *, backwards: bool) -> TripleRecord | None:
+    def _step(self, queue: ReviewQueue, at: str | None, *, backwards: bool, serve: bool) -> TripleRecord | None:
         free = self._free(queue)
         learnt = queue.order is TripleOrder.SUSPICIOUS and not queue.disputed
-        if learnt and (found := self.learner.next_in(queue.reviewer, free, at, backwards=backwards)):
+        if learnt and (found := self.learner.next_in(queue.reviewer, free, at, backwards=backwards, serve=serve)):
             return found
         if at and (found := self._triples.neighbour(free, queue.order, at, backwards=backwards, seed=queue.seed)):
             return found
-        last = max(0, self._triples.count(free) - 1) if backwards else 0
-        first = self._triples.find(free, queue.order, 1, last, seed=queue.seed)
-        return first[0] if first else None
+        return next(iter(self._triples.find(free, queue.order, 1, backwards=backwards, seed=queue.seed)), None)
 
     def _free(self, queue: ReviewQueue) -> TripleFilter:
         return replace(queue.pending, open_to=self.team.seat(queue) if queue.reviewer else None)
@@ -173,21 +174,22 @@ class ReviewDesk:
         """
         if action is Action.UNDO:
             raise BadInput("An undo names no triple.", hint="Undo takes back your newest step.")
-        record = self._triples.get(triple_id)
-        if action is Action.REJECT and not reason.strip():
-            raise BadInput("A rejection needs a reason.", hint="Press one of the keys 1 to 7.")
-        verdict = record.standing.verdict
-        entry = Decision(
-            triple_id,
-            _signed(reviewer),
-            action,
-            reason.strip(),
-            _new_texts(action, texts, seen or record),
-            readers=self.team.rules().readers_of(triple_id) if action in VERDICTS and verdict is Verdict.PENDING else 1,
-            adjudicates=action in VERDICTS and verdict is Verdict.DISPUTED,
-            shown=tuple(flag.message for flag in seen.flags) if seen else (),
-        )
-        written = self._decisions.append([entry], seen=seen.standing if seen else None)[0]
+        with self.team.taking():
+            record = self._triples.get(triple_id)
+            if action is Action.REJECT and not reason.strip():
+                raise BadInput("A rejection needs a reason.", hint="Press one of the keys 1 to 7.")
+            verdict = record.standing.verdict
+            entry = Decision(
+                triple_id,
+                _signed(reviewer),
+                action,
+                reason.strip(),
+                _new_texts(action, texts, seen or record),
+                readers=self.team.rules().readers_of(triple_id) if action in VERDICTS and verdict is Verdict.PENDING else 1,
+                adjudicates=action in VERDICTS and verdict is Verdict.DISPUTED,
+                shown=tuple(flag.message for flag in seen.flags) if seen else (),
+            )
+            written = self._decisions.append([entry], seen=seen.standing if seen else None)[0]
         if entry.texts:
             self._check_again([triple_id])
         if action in VERDICTS:
@@ -203,18 +205,17 @@ class ReviewDesk:
             raise BadInput(f"{action.value.capitalize()} is not a bulk action.", hint="Accept or reject.")
         if action is Action.REJECT and not reason.strip():
             raise BadInput("A rejection needs a reason.", hint="Choose one beside the button.")
-        records = self._triples.get_many(dict.fromkeys(triple_ids))
-        if only_pending:
-            alone = self._read_by_one([record.id for record in records])
-            records = [record for record in records if record.standing.verdict is Verdict.PENDING and record.id in alone]
-        changed = [record for record in records if record.standing.verdict is not VERDICTS[action]]
-        batch_id = uuid.uuid4().hex if changed else None
-        one = Decision("", _signed(reviewer), action, reason.strip(), batch_id=batch_id)
-        self._decisions.append([replace(one, triple_id=r.id, adjudicates=r.standing.verdict is Verdict.DISPUTED) for r in changed])
+        one = Decision("", _signed(reviewer), action, reason.strip(), batch_id=uuid.uuid4().hex)
+        with self.team.taking():
+            verdicts = self._decisions.verdicts(triple_ids)
+            if only_pending:
+                verdicts = {i: verdicts[i] for i in self._read_by_one(verdicts) if verdicts[i] is Verdict.PENDING}
+            changed = [i for i, verdict in verdicts.items() if verdict is not VERDICTS[action]]
+            self._decisions.append([replace(one, triple_id=i, adjudicates=verdicts[i] is Verdict.DISPUTED) for i in changed])
         self.learner.note(one.reviewer, len(changed))
-        return BulkReport(tuple(record.id for record in changed), len(records) - len(changed), batch_id)
+        return BulkReport(tuple(changed), len(verdicts) - len(changed), one.batch_id if changed else None)
 
-    def _read_by_one(self, triple_ids: Sequence[str]) -> list[str]:
+    def _read_by_one(self, triple_ids: Iterable[str]) -> list[str]:
         rules = self.team.rules()
         return [i for i in triple_ids if rules.readers_of(i) == 1]
 
@@ -223,7 +224,7 @@ class ReviewDesk:
 
         Raises:
             NothingToDo: nothing is left to undo.
-            BadInput: somebody else changed the texts since.
+            BadInput: somebody else changed the texts since, or gave a verdict on them.
         """
         steps = self._decisions.steps(_signed(reviewer), limit=1)
         if not steps:
@@ -231,34 +232,38 @@ class ReviewDesk:
         return self.undo_step(reviewer, steps[0])
 
     def undo_step(self, reviewer: str, step: Step) -> list[TripleRecord]:
-        """Take back one of the reviewer's last 50 steps."""
-        if step.first_id not in {s.first_id for s in self.steps(reviewer)}:
-            raise BadInput("This step is not one of your last 50, or it was undone.", hint="Reload the page.")
-        entries = self._decisions.of_batch(step.batch_id) if step.batch_id else [self._decisions.get(step.first_id)]
-        mine = [entry for entry in entries if entry.reviewer == reviewer and entry.action is not Action.UNDO]
-        for entry in mine:
-            self._refuse_if_rewritten(entry)
+        """Take back one of the reviewer's last 50 steps; of a batch what nobody used since (`in_use` tells of the rest).
+
+        Raises:
+            BadInput: it is none of them, or all its texts were changed since, or a verdict was given on them; nothing is undone.
+        """
         batch_id = uuid.uuid4().hex if step.batch_id else None
-        self._decisions.append([Decision(e.triple_id, reviewer, Action.UNDO, undoes=e.id, batch_id=batch_id) for e in mine])
-        ids = [entry.triple_id for entry in mine]
+        with self.team.taking():
+            if step.first_id not in {s.first_id for s in self.steps(reviewer, mined=_mined(step))}:
+                raise BadInput("This step is not one of your last 50, or it was undone.", hint="Reload the page.")
+            holding = self._decisions.holding(step, _signed(reviewer))
+            used = self._uses(holding)
+            mine = [entry for entry in holding if entry.id not in used]
+            if not mine:
+                raise _all_in_use(list(used.values()))
+            self._decisions.append([Decision(e.triple_id, e.reviewer, Action.UNDO, undoes=e.id, batch_id=batch_id) for e in mine])
         self._check_again([entry.triple_id for entry in mine if entry.texts])
-        self.learner.note(reviewer, len(mine))
-        return self._triples.get_many(ids)
+        self.learner.note(mine[0].reviewer, len(mine))
+        return self._triples.get_many(entry.triple_id for entry in mine)
 
-    def _refuse_if_rewritten(self, entry: Decision) -> None:
-        if not entry.texts:
-            return
-        log = self._decisions.of_triple(entry.triple_id)
-        undone = {other.undoes for other in log}
-        later = [o for o in log if o.texts and (o.id or 0) > (entry.id or 0) and o.id not in undone and o.reviewer != entry.reviewer]
-        if later:
-            raise BadInput(
-                f"{later[-1].reviewer} changed the texts of this triple after you.", hint="Edit it again instead; the history shows both."
-            )
+    def in_use(self, reviewer: str, step: Step) -> list[str]:
+        """Who did what with texts of a step since: one sentence for each entry that holds and cannot be taken back."""
+        return list(self._uses(self._decisions.holding(step, _signed(reviewer))).values())
 
-    def steps(self, reviewer: str) -> list[Step]:
-        """What `undo_step` can take back, newest first."""
-        return self._decisions.steps(_signed(reviewer), limit=UNDOABLE_STEPS)
+    def _uses(self, entries: Sequence[Decision]) -> dict[int | None, str]:
+        """By entry. Nobody's work may come to stand on texts they did not see."""
+        edits = [entry for entry in entries if entry.texts]
+        logs = self._decisions.logs([edit.triple_id for edit in edits])
+        return {edit.id: words for edit in edits if (words := _use_of(edit, logs[edit.triple_id]))}
+
+    def steps(self, reviewer: str, *, mined: bool = False) -> list[Step]:
+        """What `undo_step` can take back, newest first; with `mined` the work of mining jobs too, which nobody did at the desk."""
+        return self._decisions.steps(_signed(reviewer), limit=UNDOABLE_STEPS, mined=mined)
 
     def history(self, triple_id: str) -> list[Decision]:
         """All decisions on a triple, oldest first, undone ones and undos included."""
@@ -274,11 +279,16 @@ class ReviewDesk:
             return None
         flag = max(record.flags, key=lambda f: f.weight)
         triple = record.triple
+        version = triple.prompt_version_id
         wanted = TripleFilter(
-            flag_code=flag.code, task_id=triple.task_id, prompt_version_id=triple.prompt_version_id, verdict=Verdict.PENDING
+            flag_code=flag.code,
+            task_id=triple.task_id,
+            prompt_version_id=version,
+            without_prompt=version is None,
+            verdict=Verdict.PENDING,
         )
         ids = tuple(i for i in self._read_by_one(self._triples.ids(wanted)) if i != record.id)
-        return Alike(flag, wanted, ids, tuple(self._triples.get_many(ids[:preview]))) if ids else None
+        return Alike(flag, ids, tuple(self._triples.get_many(ids[:preview]))) if ids else None
 
     def progress(self, queue: ReviewQueue) -> Progress:
         """Counts of the whole workspace, and the reviewer's own speed over the last hour."""
@@ -294,8 +304,12 @@ class ReviewDesk:
         return Progress(mine, total - pending - disputed, disputed, total, waiting, per_hour, waiting / per_hour if per_hour else None)
 
     def _check_again(self, triple_ids: Sequence[str]) -> None:
-        records = self._triples.get_many(triple_ids)
-        self._triples.set_flags({r.id: self._check(r.triple.with_texts(r.texts)) for r in records})
+        """What somebody rewrites in the meantime is left to them to check."""
+        for some in chunks(triple_ids):
+            checked = {r.id: (r.texts, self._check(r.triple.with_texts(r.texts))) for r in self._triples.get_many(some)}
+            with self.team.taking():
+                still = [r.id for r in self._triples.get_many(checked) if r.texts == checked[r.id][0]]
+                self._triples.set_flags({i: checked[i][1] for i in still})
 
 
 def _new_texts(action: Action, given: Texts | None, record: TripleRecord) -> Texts | None:
@@ -305,6 +319,35 @@ def _new_texts(action: Action, given: Texts | None, record: TripleRecord) -> Tex
     if action is Action.EDIT:
         return checked_texts(given, record)
     return swapped(record.texts) if action is Action.SWAP else promoted(record.texts)
+
+
+def _mined(written: Decision | Step) -> bool:
+    return (written.batch_id or "").startswith(MINED)
+
+
+def _use_of(edit: Decision, log: Sequence[Decision]) -> str:
+    """What was done with the texts of an edit, in words; "" where nothing was. A reading that is still open names nobody.
+
+    One's own verdict does not count, as one knew the texts before the edit too; of mined ones one saw those with the negative only.
+    """
+    undone = {entry.undoes for entry in log}
+    since = [entry for entry in log if (entry.id or 0) > (edit.id or 0) and entry.id not in undone]
+    later = [entry for entry in since if entry.reviewer != edit.reviewer]
+    if rewritten := [entry for entry in later if entry.texts]:
+        return f"{rewritten[-1].reviewer} changed the texts of this triple after you."
+    if judged := [entry for entry in later if entry.action in VERDICTS]:
+        who = "Somebody" if judged[-1].id in hidden_from(edit.reviewer, log) else judged[-1].reviewer
+        return f"{who} gave a verdict on this triple with the texts you gave it."
+    if _mined(edit) and any(entry.reviewer == edit.reviewer and entry.action in VERDICTS for entry in since):
+        return "You gave a verdict on this triple with the texts that were mined for it."
+    return ""
+
+
+def _all_in_use(used: Sequence[str]) -> BadInput:
+    return BadInput(
+        used[0] if len(used) == 1 else f"All {len(used):,} triples are in use. Of the first: {used[0]}",
+        hint="Edit the texts again instead, or have the other step taken back first; the history of the triple shows both.",
+    )
 
 
 def _signed(reviewer: str) -> str:

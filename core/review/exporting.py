@@ -16,7 +16,7 @@ from core.domain.identity import content_id
 from core.domain.ranking import document_of
 from core.domain.review import TripleRecord
 from core.review.forms import Row, as_flagembedding, as_sentence_transformers, as_tevatron, lost_in
-from core.review.loading_notes import NOTES
+from core.review.loading_notes import CAUTIONS, NOTES
 
 Files = dict[str, bytes]  # path -> content
 
@@ -33,11 +33,17 @@ class Exported:
     files: Files
     rows: int
     lost: str  # what the format cannot hold, in words
+    caution: str = ""  # what to know before it is opened elsewhere
 
     @property
     def data(self) -> bytes:
         """The file, or a zip of the folder."""
-        return next(iter(self.files.values())) if len(self.files) == 1 else _zipped(self.files)
+        return next(iter(self.files.values())) if len(self.files) == 1 else self.zipped
+
+    @property
+    def zipped(self) -> bytes:
+        """All files as one zip, also where there is one."""
+        return _zipped(self.files)
 
 
 def row_of_example(example: Example) -> Row:
@@ -72,7 +78,7 @@ def write_rows(rows: Sequence[Row], format_: ExportFormat, *, instruction: bool 
     else:
         files = _folder(rows, format_, instruction=instruction)
         files["README.md"] = _readme(format_, files).encode()
-    return Exported(files, len(rows), lost_in(format_))
+    return Exported(files, len(rows), lost_in(format_), CAUTIONS.get(format_, ""))
 
 
 def _folder(rows: Sequence[Row], format_: ExportFormat, *, instruction: bool) -> Files:
@@ -118,12 +124,12 @@ def _by(rows: Iterable[Row], key: Any) -> dict[str, list[Row]]:
 
 
 def _beir(rows: Sequence[Row]) -> Files:
-    """Equal queries of a task are one query; its hard negatives are judged 0, which every reader counts as not relevant."""
+    """Equal queries of a task in equal languages are one query; its hard negatives are judged 0, which readers count as not relevant."""
     documents: dict[str, Row] = {}
     queries: dict[str, Row] = {}
     grades: dict[str, dict[str, dict[str, int]]] = {}  # side -> query -> document
     for row in rows:
-        query = content_id(row["group"], row["task"], row["query"])
+        query = content_id(*(row[key] for key in ("group", "task", "language", "target_language", "query")))
         facts = {key: row[key] for key in ("group", "task", "language", "target_language", "topic", "slots")}
         queries.setdefault(query, {"_id": query, "text": row["query"], "metadata": facts})
         judged = grades.setdefault(_SPLITS[row["split"]] if "split" in row else "test", {}).setdefault(query, {})

@@ -30,7 +30,7 @@ HELD: Mapping[ExportFormat, tuple[str, ...]] = {
     ExportFormat.FLAGEMBEDDING: FORM_KEYS,
     ExportFormat.TEVATRON: FORM_KEYS,
 }
-NEVER_HELD = "who decided what and when, the prompt and the request a triple came from, and its sampling weight"
+NEVER_HELD = "who decided what and when, its source with the sampling weight, and the prompt, model and request it came from"
 TYPES = {  # FlagEmbedding's `type`, by the kind of a group
     "retrieval": "normal",
     "classification": "symmetric_class",
@@ -50,6 +50,7 @@ def lost_in(format_: ExportFormat) -> str:
     words = [f"{', '.join(missing)} of each triple"] if missing else []
     if format_ is ExportFormat.BEIR:
         words.append("of a query with more hard negatives than answers the further negatives, and which of them stood beside which answer")
+        words.append("of further triples of a query their topic and slots")
     if format_ in (ExportFormat.SENTENCE_TRANSFORMERS, ExportFormat.TEVATRON):
         words.append("the task where it is written without its instruction")
     return "; ".join([*words, NEVER_HELD])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import io
 import json
 from collections.abc import Iterable, Iterator, Mapping
@@ -17,6 +16,7 @@ from core.domain.triple import Triple
 from core.errors import BadInput, NotFound
 from core.review.forms import Row, rows_of
 from core.review.rows import BadRow, UnusableRowError, triple_of
+from core.review.tables import table_rows
 from core.storage.archives import Archive
 from core.storage.database import translated_errors
 
@@ -107,7 +107,7 @@ def _rows(parts: Parts) -> Iterator[Numbered]:
     for part, data in parts.items():
         ending = _ending(part)
         if ending in ("csv", "tsv"):
-            rows: Iterable[tuple[int, Row | UnusableRowError]] = _table_rows(data, "\t" if ending == "tsv" else ",")
+            rows: Iterable[tuple[int, Row | UnusableRowError]] = table_rows(data, tabs=ending == "tsv")
         elif ending in ("parquet", "arrow"):
             rows = _arrow_rows(data, part)
         elif ending == "json" and data.lstrip(b"\xef\xbb\xbf \t\r\n")[:1] == b"[":
@@ -134,7 +134,11 @@ def _object(line: bytes) -> Row | UnusableRowError:
         return UnusableRowError("is nested too deeply")
     except ValueError as error:  # a number with thousands of digits
         return UnusableRowError(f"is not JSON: {error}")
-    return row if isinstance(row, dict) else UnusableRowError("is not a JSON object with named values")
+    return _named(row)
+
+
+def _named(value: Any) -> Row | UnusableRowError:
+    return value if isinstance(value, dict) else UnusableRowError("is not a JSON object with named values")
 
 
 def _array_rows(data: bytes, part: str) -> Iterator[tuple[int, Row | UnusableRowError]]:
@@ -143,35 +147,7 @@ def _array_rows(data: bytes, part: str) -> Iterator[tuple[int, Row | UnusableRow
     except (ValueError, RecursionError) as error:
         raise BadInput(f"{part} is not JSON: {error}.", hint="Give one JSON array of objects, or one object a line.") from error
     for number, value in enumerate(values, 1):
-        yield number, value if isinstance(value, dict) else UnusableRowError("is not a JSON object with named values")
-
-
-def _table_rows(data: bytes, separator: str) -> Iterator[tuple[int, Row | UnusableRowError]]:
-    """Rows by the line they start at; an empty cell is an absent value."""
-    try:
-        text = data.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        line = data[: error.start].count(b"\n") + 1
-        raise BadInput(f"The file is not UTF-8: line {line} cannot be read.", hint="Save it as UTF-8 and bring it again.") from error
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator, strict=True)
-    header: list[str] = []
-    start = 1
-    while True:
-        try:
-            cells = next(reader)
-        except StopIteration:
-            return
-        except csv.Error as error:
-            yield start, UnusableRowError(f"is not a row: {error}; what follows it was not read")  # a quote may have swallowed it
-            return
-        if not header:
-            header = [cell.strip().lower() for cell in cells]
-        elif any(cell.strip() for cell in cells):
-            if len(cells) == len(header):
-                yield start, {name: cell if cell.strip() else None for name, cell in zip(header, cells, strict=True)}
-            else:
-                yield start, UnusableRowError(f"has {len(cells)} cells where the header has {len(header)}")
-        start = reader.line_num + 1
+        yield number, _named(value)
 
 
 def _arrow_rows(data: bytes, part: str) -> Iterator[tuple[int, Row | UnusableRowError]]:
@@ -182,7 +158,7 @@ def _arrow_rows(data: bytes, part: str) -> Iterator[tuple[int, Row | UnusableRow
         parquet = _ending(part) == "parquet"  # else what `save_to_disk` of datasets writes
         table = pq.read_table(io.BytesIO(data)) if parquet else pa.ipc.open_stream(data).read_all()
         yield from enumerate((row for batch in table.to_batches(1000) for row in batch.to_pylist()), 1)
-    except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
+    except (pa.ArrowException, OSError, UnicodeDecodeError, OverflowError) as error:  # the last: a date far off
         raise BadInput(f"{part} cannot be read: {error}.", hint="Write it again, as Parquet or with save_to_disk of datasets.") from error
 
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import random
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from heapq import nsmallest
 from typing import TYPE_CHECKING, Any
 
 from core.domain.encoder import EncoderSpec, Role
@@ -14,8 +15,8 @@ from core.domain.identity import normalise
 from core.domain.jobs import Job, JobKind
 from core.domain.mining import MiningMethod, MiningPlan
 from core.domain.ranking import Document, document_of
-from core.domain.review import Action, Decision, TripleRecord
-from core.domain.triple import Flag, Texts, Triple
+from core.domain.review import MINED, Action, Decision, TripleRecord
+from core.domain.triple import Flag, Triple, Verdict
 from core.errors import NothingToDo
 from core.jobs.board import JobBoard
 from core.jobs.context import JobContext
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 
 QUERIES_A_STEP = 256
 TEXTS_A_STEP = 256
+BARE = TripleFilter(without_negative=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,8 +63,10 @@ class NegativeMiner:
         self._open_encoder = open_encoder
 
     def missing(self) -> dict[str, int]:
-        """Source -> how many of its triples have no negative, most first."""
-        return self._triples.counts_by("source", TripleFilter(without_negative=True))
+        """Source -> how many of its triples have no negative, most first; what was rejected needs none."""
+        rejected = self._triples.counts_by("source", replace(BARE, verdict=Verdict.REJECTED))
+        found = {source: n - rejected.get(source, 0) for source, n in self._triples.counts_by("source", BARE).items()}
+        return {source: n for source, n in sorted(found.items(), key=lambda pair: (-pair[1], pair[0])) if n}
 
     def start(self, plan: MiningPlan) -> Job:
         """Mine in a process of its own. One at work is not started twice: its job is returned.
@@ -73,55 +77,52 @@ class NegativeMiner:
         for job in self._jobs.find(JobKind.MINE):
             if job.state.active:
                 return job
-        count = self._triples.count(TripleFilter(source=plan.source or None, without_negative=True))
+        missing = self.missing()
+        count = missing.get(plan.source, 0) if plan.source else sum(missing.values())
         if not count:
             raise NothingToDo("Every triple of this source has a hard negative.", hint="Choose another source.")
         return self._jobs.start(JobKind.MINE, plan, title=f"Mine hard negatives for {count:,} triples")
 
     def run(self, context: JobContext) -> dict[str, Any]:
-        """Do a mining job's work. Stopped halfway, what was found is kept; resumed, it goes on with the rest."""
+        """Do a mining job's work. Stopped halfway, what was found is kept; resumed, it goes on with the rest and counts both."""
         started = time.monotonic()
         plan = MiningPlan.model_validate(context.plan)
-        wanted = list(self._triples.each(TripleFilter(source=plan.source or None, without_negative=True)))
+        wanted = [record for record in self._triples.each(replace(BARE, source=plan.source or None)) if _kept(record)]
         corpora = _corpora(self._triples.each(), {_kind(record) for record in wanted})
         encoder = self._open_encoder(EncoderSpec.baseline()) if plan.method is MiningMethod.BASELINE and wanted else None
         answers = _answers(self._triples.each(), {_question(record) for record in wanted})
-        batch_id = f"mine-{context.job.id}"
-        done = found = 0
+        batch_id = f"{MINED}{context.job.id}"
+        earlier = self._decisions.count_holding(batch_id, plan.reviewer)
+        total, done, found, none_fits = earlier + len(wanted), earlier, earlier, 0
         for kind in dict.fromkeys(_kind(record) for record in wanted):
             documents = corpora[kind]
             some = [record for record in wanted if _kind(record) == kind]
             scorer = _scorer(plan.method, documents, encoder, context)
             for start in range(0, len(some), QUERIES_A_STEP):
                 if context.stop_requested():
-                    return _result(done, found, len(wanted), started)
+                    return _result(total, done, found, none_fits, started)
                 step = some[start : start + QUERIES_A_STEP]
                 mined = {
                     record.id: choice
                     for record, scores in zip(step, scorer(step), strict=True)
                     if (choice := choose(record, documents, scores, answers[_question(record)], plan)) is not None
                 }
-                self._write(step, mined, plan, batch_id)
-                done, found = done + len(step), found + len(mined)
-                context.progress(done, len(wanted), "triples", f"{found:,} found")
-        return _result(done, found, len(wanted), started)
+                found += self._write(step, mined, plan, batch_id)
+                done, none_fits = done + len(step), none_fits + len(step) - len(mined)
+                context.progress(done, total, "triples", f"{found:,} found")
+        return _result(total, done, found, none_fits, started)
 
-    def _write(self, records: Sequence[TripleRecord], mined: dict[str, Mined], plan: MiningPlan, batch_id: str) -> None:
-        now = {record.id: record for record in self._triples.get_many(list(mined))}  # one may have been edited meanwhile
-        still = [record for record in records if record.id in mined and now[record.id].texts == record.texts]
-        edits = [
-            Decision(
-                record.id,
-                plan.reviewer,
-                Action.EDIT,
-                mined[record.id].reason(plan.method),
-                Texts(record.texts.query, record.texts.positive, mined[record.id].text),
-                batch_id=batch_id,
-            )
-            for record in still
-        ]
-        self._decisions.append(edits)
-        self._triples.set_flags({e.triple_id: self._check(now[e.triple_id].triple.with_texts(e.texts)) for e in edits if e.texts})
+    def _write(self, records: Sequence[TripleRecord], mined: dict[str, Mined], plan: MiningPlan, batch_id: str) -> int:
+        """Those that were edited or rejected while their negative was looked for are left as they are. Returns how many were written."""
+        texts = {r.id: replace(r.texts, negative=mined[r.id].text) for r in records if r.id in mined}
+        flags = {r.id: self._check(r.triple.with_texts(texts[r.id])) for r in records if r.id in texts}  # takes long: before the lock
+        one = Decision("", plan.reviewer, Action.EDIT, batch_id=batch_id)
+        before = {record.id: record.texts for record in records}
+        with self._decisions.together():
+            still = [r.id for r in self._triples.get_many(texts) if _kept(r) and r.texts == before[r.id]]
+            self._decisions.append([replace(one, triple_id=i, reason=mined[i].reason(plan.method), texts=texts[i]) for i in still])
+            self._triples.set_flags({i: flags[i] for i in still})
+        return len(still)
 
 
 def choose(
@@ -139,11 +140,11 @@ def choose(
     positive = document_of(record.texts.positive).id
     of_positive = next((float(s) for d, s in zip(documents, scores, strict=True) if d.id == positive), 0.0)
     never = {*answers, normalise(record.texts.query)}
-    order = sorted(range(len(documents)), key=lambda i: (-float(scores[i]), documents[i].id))
-    others = [i for i in order if documents[i].id != positive][: plan.last_rank]
+    others = [i for i in range(len(documents)) if documents[i].id != positive]
+    order = nsmallest(plan.last_rank, others, key=lambda i: (-float(scores[i]), documents[i].id))
     fitting = [
         (rank, i)
-        for rank, i in enumerate(others, 1)
+        for rank, i in enumerate(order, 1)
         if rank >= plan.first_rank and plan.admits(float(scores[i]), of_positive) and normalise(documents[i].text) not in never
     ]
     if not fitting:
@@ -164,10 +165,15 @@ def _question(record: TripleRecord) -> tuple[str, str]:
     return record.triple.task, normalise(record.texts.query)
 
 
+def _kept(record: TripleRecord) -> bool:
+    return record.standing.verdict is not Verdict.REJECTED
+
+
 def _corpora(records: Iterable[TripleRecord], kinds: set[Kind]) -> dict[Kind, list[Document]]:
+    """Documents of triples nobody rejected: a broken text would come back as somebody's hard negative."""
     found: dict[Kind, dict[str, Document]] = {kind: {} for kind in kinds}
     for record in records:
-        if (kind := _kind(record)) in found:
+        if (kind := _kind(record)) in found and _kept(record):
             for text in (record.texts.positive, record.texts.negative):
                 if text:
                     document = document_of(text)
@@ -176,6 +182,7 @@ def _corpora(records: Iterable[TripleRecord], kinds: set[Kind]) -> dict[Kind, li
 
 
 def _answers(records: Iterable[TripleRecord], questions: set[tuple[str, str]]) -> dict[tuple[str, str], set[str]]:
+    """Texts that answer a question, those of rejected triples too: most of them are rejected for another reason."""
     found: dict[tuple[str, str], set[str]] = {question: set() for question in questions}
     for record in records:
         if (question := _question(record)) in found:
@@ -208,11 +215,12 @@ def _scorer(method: MiningMethod, documents: Sequence[Document], encoder: TextEn
     return score
 
 
-def _result(done: int, found: int, wanted: int, started: float) -> dict[str, Any]:
+def _result(wanted: int, done: int, found: int, none_fits: int, started: float) -> dict[str, Any]:
     return {
         "triples": wanted,
         "looked_at": done,
         "found": found,
-        "none_fits": done - found,
+        "none_fits": none_fits,
+        "changed_meanwhile": done - found - none_fits,
         "seconds": round(time.monotonic() - started, 2),
     }

@@ -6,8 +6,9 @@ log-odds, fitted to the verdicts of ONE reviewer in a thread beside the page: no
 
 from __future__ import annotations
 
+import logging
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 
@@ -17,6 +18,7 @@ from core.domain.suspicion import ABOVE, BELOW, CODE, WEIGHT, evidence, log_odds
 from core.domain.triple import Verdict
 from core.storage.triples import TripleStore
 
+LOG = logging.getLogger(__name__)
 LEAST_VERDICTS = 50  # below which nothing is learnt
 LEAST_OF_EACH = 5  # accepted and rejected
 EVERY = 10  # verdicts between two fits
@@ -70,7 +72,7 @@ class Learnt:
     verdicts: int
     places: Mapping[str, int] = field(default_factory=dict)  # id -> place in the order, from 0
     ranking: tuple[str, ...] = ()
-    served: set[str] = field(default_factory=set)  # ids that came out of this order
+    served: set[str] = field(default_factory=set)  # ids that came since this fit, of the ranking or of what follows it
 
     def chance(self, found: Mapping[str, float]) -> float:
         """Probability of a rejection."""
@@ -89,8 +91,9 @@ class _Pupil:
 class OrderLearner:
     """Fits per reviewer, shared by all windows."""
 
-    def __init__(self, triples: TripleStore) -> None:
+    def __init__(self, triples: TripleStore, *, pool: int = POOL) -> None:
         self._triples = triples
+        self._ranked = pool
         self._pupils: dict[str, _Pupil] = {}
         self._evidence: dict[tuple[str, float], Mapping[str, float]] = {}  # by id and probability of a fault
         self._lock = threading.Lock()
@@ -99,22 +102,34 @@ class OrderLearner:
 
     # ---- what a desk asks
 
-    def next_in(self, reviewer: str, wanted: TripleFilter, at: str | None, *, backwards: bool) -> TripleRecord | None:
-        """The card after (or before) `at` in the reviewer's own order that passes; None where nothing was learnt, or none is left.
+    def next_in(self, reviewer: str, wanted: TripleFilter, at: str | None, *, backwards: bool, serve: bool) -> TripleRecord | None:
+        """The card after (or before) `at` in the reviewer's own order that passes; from its end on to its start.
 
-        A card from before the newest fit has no place to go on from: the order is begun at its start.
+        What was ranked comes first, the rest as suspicious as it is after it. A card from before the newest fit has no place to go on
+        from: the order is begun at its start. None where nothing was learnt, or nothing passes. `serve`: it goes on from here next time.
         """
         learnt = self._pupil(reviewer).learnt if reviewer else None
         if learnt is None:
             return None
-        place = learnt.places[at] if at in learnt.served and at in learnt.places else -1
-        if backwards and place < 0:
-            return None
-        ids = learnt.ranking[:place][::-1] if backwards else learnt.ranking[place + 1 :]
-        found = self._triples.first_of(ids, wanted)
-        if found:
+        if not (backwards or at in learnt.served):
+            at = None
+        found = next((card for card in self._cards_from(learnt, wanted, at, backwards=backwards) if card), None)
+        if found and serve:
             learnt.served.add(found.id)
         return found
+
+    def _cards_from(self, learnt: Learnt, wanted: TripleFilter, at: str | None, *, backwards: bool) -> Iterator[TripleRecord | None]:
+        """The first card that passes of each part of the order, from `at` once around."""
+        whole, rest = learnt.ranking[::-1] if backwards else learnt.ranking, replace(wanted, not_among=learnt.ranking)
+        place = learnt.places.get(at or "")
+        if place is not None:
+            yield self._triples.first_of(learnt.ranking[:place][::-1] if backwards else learnt.ranking[place + 1 :], wanted)
+        else:
+            if at:
+                yield self._triples.neighbour(rest, TripleOrder.SUSPICIOUS, at, backwards=backwards)
+            yield self._triples.first_of(whole, wanted)
+        yield from self._triples.find(rest, TripleOrder.SUSPICIOUS, 1, backwards=backwards)
+        yield self._triples.first_of(whole, wanted)
 
     def suggestion(self, record: TripleRecord, reviewer: str) -> Suggestion | None:
         """That the reviewer would probably reject a triple, and why; None below 50 verdicts, or where they would not."""
@@ -161,13 +176,17 @@ class OrderLearner:
     def _learn(self, reviewer: str, pupil: _Pupil) -> None:
         while not self._stopped:
             pupil.changes = 0
-            pupil.learnt = self._learnt_now(reviewer)
+            try:
+                pupil.learnt = self._learnt_now(reviewer)
+            except Exception:  # nobody waits for this thread: whatever went wrong, the last fit holds and the next verdicts try again
+                LOG.exception("The order of the review queue was not learnt anew; the last one holds.")
+                return
             if pupil.changes < EVERY:  # else many verdicts came while this fit was made
                 return
 
     def _learnt_now(self, reviewer: str) -> Learnt | None:
         decided = [
-            self._triples.leading(TripleFilter(reviewer=reviewer, verdict=verdict), TripleOrder.NEWEST, MOST_VERDICTS)
+            self._triples.leading(TripleFilter(reviewer=reviewer, verdict=verdict, singly=True), TripleOrder.NEWEST, MOST_VERDICTS)
             for verdict in (Verdict.ACCEPTED, Verdict.REJECTED)
         ]
         if sum(map(len, decided)) < LEAST_VERDICTS or min(map(len, decided)) < LEAST_OF_EACH:
@@ -176,7 +195,7 @@ class OrderLearner:
         learnt = fit(list(accepted.values()), list(rejected.values()))
         if learnt is None:
             return None
-        waiting = self._evidence_of(self._triples.leading(TripleFilter(verdict=Verdict.PENDING), TripleOrder.SUSPICIOUS, POOL))
+        waiting = self._evidence_of(self._triples.leading(TripleFilter(verdict=Verdict.PENDING), TripleOrder.SUSPICIOUS, self._ranked))
         chances = {identifier: learnt.chance(found) for identifier, found in waiting.items()}
         ranking = tuple(sorted(chances, key=lambda i: -chances[i]))  # ties keep the order they had
         return replace(learnt, ranking=ranking, places={i: place for place, i in enumerate(ranking)})

@@ -56,10 +56,6 @@ class ReviewTeam:
             )
         self._preferences.set(RULES, asdict(rules))
 
-    def names(self) -> list[str]:
-        """Everybody who ever decided on something here."""
-        return self._decisions.names()
-
     def seat(self, queue: ReviewQueue) -> Seat:
         """The queue's reviewer and window, now. A dispute is settled by one, so its cards have one place."""
         rules = self.rules()
@@ -68,13 +64,15 @@ class ReviewTeam:
         return Seat(queue.reviewer, queue.holder, self._clock().isoformat(timespec="milliseconds"), rules)
 
     def taking(self) -> AbstractContextManager[None]:
-        """Find a free card and `hold` it inside this block: nobody else can take it in between."""
+        """Find a free card and `hold` it inside this block, or look and decide: nobody else takes a card or decides in between."""
         return self._leases.taking()
 
     def hold(self, record: TripleRecord, seat: Seat) -> bool:
-        """Take a card for a window; False where others have all its places."""
-        read = sum(reading.reviewer != seat.reviewer for reading in record.standing.readings)
-        return self._leases.hold(record.id, seat, places=max(1, seat.rules.readers_of(record.id) - read))
+        """Take a card for a window; False where others have all its places. Who read it and looks again takes none of them."""
+        read, needed = [reading.reviewer for reading in record.standing.readings], seat.rules.readers_of(record.id)
+        if len(read) >= needed:
+            return self._leases.hold(record.id, seat)
+        return self._leases.hold(record.id, seat, places=needed - sum(name != seat.reviewer for name in read), done=read)
 
     def renew(self, queue: ReviewQueue) -> bool:
         """A sign of life: the window keeps its card. False where it ran out."""
@@ -89,7 +87,7 @@ class ReviewTeam:
         return [name for name in self._leases.reviewers_of(record.id, self.seat(queue).at) if name != queue.reviewer]
 
     def agreement(self) -> AgreementReport:
-        """Agreement on all triples that several read independently."""
+        """Agreement on all triples that several read independently, as far as all their readers have decided."""
         return report_agreement(self._decisions.read_by_several())
 
     def log_length(self) -> int:

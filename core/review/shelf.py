@@ -126,7 +126,7 @@ class DatasetShelf:
     def clusters(self, pairs: Sequence[Pair]) -> list[Cluster]:
         """Near duplicates of which at least two are not rejected, the largest cluster first."""
         ids = dict.fromkeys(i for a, b, _ in pairs for i in (a, b))
-        return open_clusters(pairs, self._triples.get_many(ids))
+        return open_clusters(pairs, self._triples.outlines(ids))
 
     def similar(self, record: TripleRecord, *, count: int = 8) -> list[tuple[TripleRecord, float]]:
         """Other triples of its language that share the most words with a triple's query and positive, with the Jaccard index of these."""
@@ -137,10 +137,6 @@ class DatasetShelf:
         others = (other for other in self._triples.sharing_words(longest, record.triple.language, CANDIDATES) if other.id != record.id)
         scored = [(other, word_similarity(words, search_words(f"{other.texts.query} {other.texts.positive}"))) for other in others]
         return sorted(scored, key=lambda pair: (-pair[1], pair[0].number))[:count]
-
-    def holding_texts(self, texts: Sequence[str]) -> list[TripleRecord]:
-        """Triples written with one of some texts as positive or negative."""
-        return self._triples.holding_texts(texts)
 
     def diversity(self, pairs: Sequence[Pair]) -> list[DiversityWindow]:
         """What the accepted triples brought, window by window in the order they were accepted."""
@@ -231,10 +227,10 @@ class DatasetShelf:
         Raises:
             BadInput: the weight is not between 0 and 100.
         """
-        if not 0 <= weight <= MOST_WEIGHT:
-            raise BadInput(f"A sampling weight of {weight:g} cannot be used.", hint=f"Give a number from 0 to {MOST_WEIGHT:g}.")
-        others = {name: value for name, value in self.weights().items() if name != source}
-        self._preferences.set(WEIGHTS, others if weight == 1 else {**others, source: weight})
+        _require_weight(weight)
+        with self._decisions.together():
+            others = {name: value for name, value in self.weights().items() if name != source}
+            self._preferences.set(WEIGHTS, others if weight == 1 else {**others, source: weight})
 
     def diff(self, older: str, newer: str) -> VersionDiff:
         """What changed from one version to another."""
@@ -276,6 +272,7 @@ class DatasetShelf:
         *,
         name: str = "",
         source: str = "import",
+        weight: float | None = None,
         accept_as: str | None = None,
         fallbacks: Fallbacks = NO_FALLBACKS,
         reason: str = "imported as accepted",
@@ -287,17 +284,21 @@ class DatasetShelf:
                 FlagEmbedding, Tevatron or BEIR, with `fallbacks` for what that form lacks.
             name: of the uploaded file; its ending tells the format, JSONL where it is absent.
             source: what the triples say they came from.
+            weight: how often training plans draw this source from now on, see `set_weight`; left as it is where None.
             accept_as: name of the reviewer who accepts every row that is still pending, as one step that can be undone.
             fallbacks: group, task and languages of rows in a form that names none.
             reason: what those decisions say.
 
         Raises:
             BadRows: no row can be used; nothing was changed.
-            BadInput: the format is unknown, or the file is not of it.
+            BadInput: the format is unknown, the file is not of it, or the weight cannot be used; nothing was changed.
             NotFound: there is no such file.
         """
+        source = source.strip() or "import"
+        if weight is not None:
+            _require_weight(weight)  # before the file is read: that can take minutes
         parts = parts_of(file, name) if isinstance(file, bytes) else parts_at(file)
-        read = read_parts(parts, source=source.strip() or "import", fallbacks=fallbacks)
+        read = read_parts(parts, source=source, fallbacks=fallbacks)
         good = read.triples
         if not good:
             raise _unusable(read.bad)
@@ -308,15 +309,17 @@ class DatasetShelf:
                 {t.task_id: EmbeddingTask(t.group, t.task, TaskState.ACCEPTED, t.topic, t.source, created_at=now()) for t in good}.values()
             )
         )
+        if weight is not None:
+            self.set_weight(source, weight)
         accepted = self._accept([*report.added, *report.duplicates], accept_as, reason) if accept_as else 0
-        new = set(report.added)
-        bare = sum(triple.texts.negative is None and triple.id in new for triple in good)
+        bare = len({triple.id for triple in good if triple.texts.negative is None} & set(report.added))
         return ImportReport(report.added, report.duplicates, list(read.bad), accepted, bare, read.unused)
 
     def _accept(self, ids: Sequence[str], reviewer: str, reason: str) -> int:
-        pending = [r.id for r in self._triples.get_many(dict.fromkeys(ids)) if r.standing.verdict is Verdict.PENDING]
-        batch_id = uuid.uuid4().hex
-        self._decisions.append([Decision(i, reviewer, Action.ACCEPT, reason, batch_id=batch_id) for i in pending])
+        one = Decision("", reviewer, Action.ACCEPT, reason, batch_id=uuid.uuid4().hex)
+        with self._decisions.together():
+            pending = [i for i, verdict in self._decisions.verdicts(ids).items() if verdict is Verdict.PENDING]
+            self._decisions.append([replace(one, triple_id=i) for i in pending])
         return len(pending)
 
     def load_starter(self, *, accept: bool = False) -> ImportReport:
@@ -350,6 +353,11 @@ class DatasetShelf:
         if not rows:
             raise NothingToDo("There is nothing to export.", hint="Widen the filter.")
         return write_rows(rows, format, instruction=instruction)
+
+
+def _require_weight(weight: float) -> None:
+    if not 0 <= weight <= MOST_WEIGHT:
+        raise BadInput(f"A sampling weight of {weight:g} cannot be used.", hint=f"Give a number from 0 to {MOST_WEIGHT:g}.")
 
 
 def _read(path: Path) -> bytes:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+import lzma
+import struct
 import zipfile
 import zlib
 from collections.abc import Iterator, Sequence
@@ -11,6 +13,18 @@ from contextlib import contextmanager
 from core.errors import BadInput
 
 MOST_UNPACKED_BYTES = 2 << 30
+UNREADABLE = (  # what zipfile and the decompressors below it raise for a damaged or an odd zip
+    zipfile.BadZipFile,
+    zlib.error,
+    lzma.LZMAError,
+    struct.error,
+    EOFError,
+    OSError,  # bzip2, and a place before the file's start
+    ValueError,  # among them names that are not UTF-8
+    OverflowError,
+    MemoryError,  # LZMA takes as much as the zip says it needs
+    RuntimeError,  # a password; NotImplementedError is one
+)
 
 
 class Archive:
@@ -47,5 +61,6 @@ class Archive:
 def _translated() -> Iterator[None]:
     try:
         yield
-    except (zipfile.BadZipFile, zlib.error, RuntimeError, NotImplementedError, EOFError) as error:
-        raise BadInput(f"The zip cannot be read: {error}.", hint="Pack it again, without a password.") from error
+    except UNREADABLE as error:
+        why = str(error) or type(error).__name__
+        raise BadInput(f"The zip cannot be read: {why}.", hint="Pack it again, without a password.") from error

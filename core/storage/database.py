@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,7 @@ from sqlalchemy import Connection, create_engine, event, inspect
 from sqlalchemy.exc import DBAPIError, OperationalError, SQLAlchemyError
 
 from core.errors import DiskFull, StorageError, WorkspaceDamaged, WorkspaceLocked
+from core.storage import gram_index
 
 MIGRATIONS = Path(__file__).parent / "migrations"
 BUSY_SECONDS = 30
@@ -27,14 +28,18 @@ def now() -> str:
 class Database:
     """One engine. SQLite runs in WAL mode with synchronous=FULL: what was answered "saved" survives a power cut."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, *, keep_grams: bool | None = None) -> None:
+        """`keep_grams`: whether to keep the index of texts (see core.storage.gram_index); absent, where this SQLite can."""
         self.url = url
+        self._is_sqlite = url.startswith("sqlite")
+        can = self._is_sqlite and gram_index.supported()
+        self._keep_grams = can if keep_grams is None else keep_grams
         if url.startswith("sqlite:///"):
             with translated_errors():
                 Path(url.removeprefix("sqlite:///")).parent.mkdir(parents=True, exist_ok=True)
         self._shared = threading.local()  # the transaction of `together`, for the thread that opened it
-        self._engine = create_engine(url, connect_args={"timeout": BUSY_SECONDS} if url.startswith("sqlite") else {})
-        if url.startswith("sqlite"):
+        self._engine = create_engine(url, connect_args={"timeout": BUSY_SECONDS} if self._is_sqlite else {})
+        if self._is_sqlite:
             event.listen(self._engine, "connect", _sqlite_pragmas)
             event.listen(self._engine, "begin", _begin_immediately)
 
@@ -48,6 +53,7 @@ class Database:
         with translated_errors(), self._engine.connect().execution_options(reading=True) as connection:
             at = _revision(connection)
         if at == known[-1]:
+            self._settle_grams()
             return
         if at is not None and at not in known:
             raise StorageError(
@@ -63,6 +69,23 @@ class Database:
             config.attributes["connection"] = connection
             command.upgrade(config, "head")
             connection.commit()
+        self._settle_grams()
+
+    def _settle_grams(self) -> None:
+        """Keep the index of texts from now on. Where it cannot be written now, searches are slower until the next time."""
+        if not self._keep_grams or self.has_grams:
+            return
+        with suppress(StorageError), self.transaction() as connection:  # a workspace that is locked or full can still be read
+            if not gram_index.kept(connection):  # another process may have been quicker
+                gram_index.keep(connection)
+
+    @property
+    def has_grams(self) -> bool:
+        """Whether the index of texts is whole now: a process whose SQLite cannot keep it may have ended it since this one began."""
+        if not self._keep_grams:
+            return False
+        with self.reading() as connection:
+            return gram_index.kept(connection)
 
     @contextmanager
     def transaction(self) -> Iterator[Connection]:
@@ -77,6 +100,8 @@ class Database:
                 yield outer  # no savepoint: what fails inside ends the whole block
             return
         with translated_errors(), self._engine.begin() as connection:
+            if self._is_sqlite and not self._keep_grams:  # a trigger of another process would fail here, and the write with it
+                gram_index.stop_keeping(connection)
             yield connection
 
     @contextmanager
@@ -88,12 +113,13 @@ class Database:
         Raises:
             StorageError: nothing of the block was written.
         """
+        outer: Connection | None = getattr(self._shared, "connection", None)
         with self.transaction() as connection:
             self._shared.connection = connection
             try:
                 yield
             finally:
-                self._shared.connection = None
+                self._shared.connection = outer
 
     @contextmanager
     def reading(self) -> Iterator[Connection]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -55,11 +56,15 @@ class JobStore:
             row = connection.execute(select(jobs).where(jobs.c.id == job_id)).mappings().first()
         return self._read(row) if row else None
 
-    def find(self, kind: JobKind | None = None, *, limit: int = 200) -> list[tuple[Job, ProcessMark | None]]:
-        """Newest first."""
+    def find(
+        self, kind: JobKind | None = None, *, limit: int = 200, states: Collection[JobState] = ()
+    ) -> list[tuple[Job, ProcessMark | None]]:
+        """Newest first; with `states` only jobs whose row is in one of them, which the process may not be."""
         query = select(jobs).order_by(jobs.c.created_at.desc(), jobs.c.id.desc()).limit(limit)
         if kind:
             query = query.where(jobs.c.kind == kind.value)
+        if states:
+            query = query.where(jobs.c.state.in_([state.value for state in states]))
         with self._database.reading() as connection:
             return [self._read(row) for row in connection.execute(query).mappings()]
 

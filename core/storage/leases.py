@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from datetime import datetime, timedelta
 
@@ -21,19 +21,19 @@ class LeaseStore:
 
     @contextmanager
     def taking(self) -> Iterator[None]:
-        """Nobody else takes a card, or writes at all, inside the block: find a free one here and `hold` it."""
+        """Nobody else takes a card, or writes at all, inside the block: what was looked up in it holds when it is acted upon."""
         with self._database.together():
             yield
 
-    def hold(self, triple_id: str, seat: Seat, *, places: int = 1) -> bool:
+    def hold(self, triple_id: str, seat: Seat, *, places: int = 1, done: Collection[str] = ()) -> bool:
         """Take or renew a card for the seat, from another window of the same reviewer too. What the window held before is given back.
 
-        Returns False, and changes nothing, where other reviewers hold all `places` of it.
+        Returns False, and changes nothing, where other reviewers hold all `places` of it. Those who are `done` with it take none.
         """
         c = leases.c
         with self._database.transaction() as connection:
             connection.execute(delete(leases).where(c.expires_at <= seat.at))
-            others = select(func.count()).where(c.triple_id == triple_id, c.reviewer != seat.reviewer)
+            others = select(func.count()).where(c.triple_id == triple_id, c.reviewer.not_in([seat.reviewer, *done]))
             if connection.execute(others).scalar_one() >= places:
                 return False
             mine = (c.triple_id == triple_id) & (c.reviewer == seat.reviewer)

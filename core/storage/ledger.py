@@ -20,6 +20,7 @@ from core.storage.schema import requests
 Number = TypeVar("Number", int, float)
 KEYS_A_QUERY = 500  # SQLite allows 32,766 variables a statement; small slices keep memory flat
 CUT_OFF_REASON = "length"
+MOST_OF_AN_ERROR = 100_000  # characters
 NEWEST_REPLIES = 40  # whose times the rate is computed from
 # Never answered: planned, sent and lost in a crash, or failed without a reply. A failed request that has a reply was paid and is kept.
 # One that left in a batch is with the provider, whatever becomes of our process: core.storage.batches says when it is back.
@@ -202,10 +203,11 @@ class Ledger:
     ) -> None:  # fmt: skip
         """The request brought nothing; `reason` is a short code, `error_body` an answer that is no reply of the protocol.
 
+        Of such an answer, which may be anything, the first MOST_OF_AN_ERROR characters are kept.
         With `job_id`, nothing is written where another job has taken the request over. `repeat_later`: it was the repeat of a reply
         that was cut off, and passing trouble does not use it up.
         """
-        more: dict[str, object] = {"error_body": error_body} if error_body else {}
+        more: dict[str, object] = {"error_body": _bounded(error_body)} if error_body else {}
         if repeat_later:
             more["repeated_cap"] = None
         self._set(key, {"state": RequestState.FAILED.value, "reason": reason, **more}, job_id)
@@ -286,6 +288,12 @@ class Ledger:
         mine = (requests.c.key == key,) if job_id is None else (requests.c.key == key, requests.c.job_id == job_id)
         with self._database.transaction() as connection:
             connection.execute(update(requests).where(*mine).values(**columns))
+
+
+def _bounded(text: str) -> str:
+    if len(text) <= MOST_OF_AN_ERROR:
+        return text
+    return f"{text[:MOST_OF_AN_ERROR]}\n… cut here: {len(text):,} characters came"
 
 
 def _slices(keys: list[str]) -> Iterator[list[str]]:

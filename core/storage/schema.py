@@ -28,7 +28,7 @@ prompt_versions = Table(
     metadata,
     Column("id", String, primary_key=True),  # content_id(group, step, number, template)
     Column("group", String, nullable=False),
-    Column("step", String, nullable=False),  # brainstorm | example
+    Column("step", String, nullable=False),  # brainstorm | example | rewrite
     Column("number", Integer, nullable=False),  # 1, 2, … within group and step
     Column("template", Text, nullable=False),
     Column("note", Text, nullable=False, default=""),
@@ -56,7 +56,7 @@ requests = Table(
     "requests",
     metadata,
     Column("key", String, primary_key=True),  # hash of base_url, model, messages, parameters, schema, replicate
-    Column("step", String, nullable=False),  # brainstorm | example | trial
+    Column("step", String, nullable=False),  # brainstorm | example | rewrite
     Column("group", String, nullable=False),
     Column("base_url", String, nullable=False),
     Column("model", String, nullable=False),

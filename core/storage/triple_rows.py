@@ -5,7 +5,23 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import Any
 
-from sqlalchemy import BigInteger, ColumnElement, CompoundSelect, RowMapping, Select, and_, case, cast, false, func, or_, select, union
+from sqlalchemy import (
+    BigInteger,
+    ColumnElement,
+    CompoundSelect,
+    RowMapping,
+    Select,
+    and_,
+    case,
+    cast,
+    exists,
+    false,
+    func,
+    not_,
+    or_,
+    select,
+    union,
+)
 
 from core.domain.checks import Nearness
 from core.domain.filters import TripleFilter, TripleOrder
@@ -13,6 +29,7 @@ from core.domain.groups import TaskGroup
 from core.domain.people import Seat
 from core.domain.review import Action, Reading, Standing, TripleRecord
 from core.domain.triple import Flag, Texts, Triple, Verdict
+from core.storage.gram_index import may_hold
 from core.storage.schema import decisions, flags, leases, readings, triples
 
 LIKE_ESCAPE = "\\"
@@ -77,8 +94,8 @@ def read_record(row: RowMapping, found: tuple[Flag, ...], read_by: tuple[Reading
     return TripleRecord(triple, row["number"], standing, found, None if near is None else Nearness(near, row["nearness_negative"]))
 
 
-def conditions(wanted: TripleFilter) -> list[ColumnElement[bool]]:
-    """The filter as SQL; all of them must hold."""
+def conditions(wanted: TripleFilter, *, by_grams: bool = False) -> list[ColumnElement[bool]]:
+    """The filter as SQL; all of them must hold. `by_grams`: the database keeps the index of texts, which narrows them first."""
     c = triples.c
     exact = {
         c.task_id: wanted.task_id,
@@ -99,14 +116,15 @@ def conditions(wanted: TripleFilter) -> list[ColumnElement[bool]]:
     if wanted.suspicious is not None:
         found.append(c.suspicion > 0 if wanted.suspicious else c.suspicion == 0)
     if wanted.without_negative is not None:
-        found.append(_as_it_stands("negative").is_(None) if wanted.without_negative else _as_it_stands("negative").is_not(None))
+        found.append(as_it_stands("negative").is_(None) if wanted.without_negative else as_it_stands("negative").is_not(None))
     found += _in_range(wanted)
+    found += _as_the_desk_asks(wanted)
     if wanted.flag_code:
         found.append(c.id.in_(select(flags.c.triple_id).where(flags.c.code == wanted.flag_code)))
     if (ids := left_out(wanted)) is not None:
         found.append(c.id.not_in(ids))  # one look a row
-    if wanted.text.strip():
-        found.append(_contains(wanted.text.strip()))
+    if sought := wanted.text.strip():
+        found += _holding(sought, by_grams=by_grams)
     return found
 
 
@@ -122,7 +140,21 @@ def _in_range(wanted: TripleFilter) -> list[ColumnElement[bool]]:
     return [compare(value) for value, compare in bounds if value is not None]
 
 
-def _as_it_stands(name: str) -> ColumnElement[Any]:
+def _as_the_desk_asks(wanted: TripleFilter) -> list[ColumnElement[bool]]:
+    c, d = triples.c, decisions.c
+    found: list[ColumnElement[bool]] = []
+    if wanted.without_prompt is not None:
+        found.append(c.prompt_version_id.is_(None) if wanted.without_prompt else c.prompt_version_id.is_not(None))
+    if wanted.singly is not None:
+        deciding = exists().where(d.triple_id == c.id, d.reviewer == c.reviewer, d.created_at == c.decided_at, d.batch_id.is_(None))
+        found.append(deciding if wanted.singly else not_(deciding))
+    if wanted.not_among:
+        found.append(c.id.not_in(wanted.not_among))
+    return found
+
+
+def as_it_stands(name: str) -> ColumnElement[Any]:
+    """The query, positive or negative after edits."""
     c = triples.c
     return case((c.edited_texts.is_not(None), c.edited_texts[name].as_string()), else_=c[name])
 
@@ -134,31 +166,46 @@ def left_out(wanted: TripleFilter) -> CompoundSelect[Any] | None:
     return union(*ids) if ids else None
 
 
+def _holding(text: str, *, by_grams: bool) -> list[ColumnElement[bool]]:
+    near = may_hold(text) if by_grams else None
+    return [_contains(text)] if near is None else [near, _contains(text)]
+
+
 def _contains(text: str) -> ColumnElement[bool]:
     escaped = text.replace(LIKE_ESCAPE, LIKE_ESCAPE * 2).replace("%", LIKE_ESCAPE + "%").replace("_", LIKE_ESCAPE + "_")
-    now = [_as_it_stands(name) for name in ("query", "positive", "negative")]
+    now = [as_it_stands(name) for name in ("query", "positive", "negative")]
     # SQLite's LIKE ignores the case of Latin letters by itself; ilike would fold every text first, which takes twice as long.
     return or_(*(column.like(f"%{escaped}%", escape=LIKE_ESCAPE) for column in (*now, triples.c.task)))
 
 
 def _skipped_by(reviewer: str) -> Select[Any]:
-    # Only oneself can take a skip back, so both sides need this reviewer's entries only.
-    undone = select(decisions.c.undoes).where(decisions.c.reviewer == reviewer, decisions.c.undoes.is_not(None))
     return select(decisions.c.triple_id).where(
-        decisions.c.reviewer == reviewer, decisions.c.action == Action.SKIP.value, decisions.c.id.not_in(undone)
+        decisions.c.reviewer == reviewer, decisions.c.action == Action.SKIP.value, decisions.c.id.not_in(taken_back_by(reviewer))
     )
 
 
+def taken_back_by(reviewer: str) -> Select[Any]:
+    """Ids of the entries a reviewer undid: one's own, as nobody else can take them back."""
+    return select(decisions.c.undoes).where(decisions.c.reviewer == reviewer, decisions.c.undoes.is_not(None))
+
+
 def _not_open_to(seat: Seat) -> list[Select[Any]]:
-    """Cards that other windows hold, or that this reviewer has read as one of several; one that several read has several places."""
-    limit, c = seat.rules.overlap_limit, leases.c
-    read = select(readings.c.triple_id).where(readings.c.reviewer == seat.reviewer, readings.c.triple_id < limit)
+    """Cards that other windows hold, or that this reviewer has read as one of several; one that several read has several places.
+
+    Where fewer readers are asked for now than when it was read, all readings may be there and give no verdict: then it is open to its
+    readers again, one at a time. ReviewTeam.hold counts the places in the same way.
+    """
+    limit, c, r = seat.rules.overlap_limit, leases.c, readings.c
+    others = readings.alias()
+    enough = select(func.count()).where(others.c.triple_id == r.triple_id).scalar_subquery() >= seat.rules.readers
+    read = select(r.triple_id).where(r.reviewer == seat.reviewer, r.triple_id < limit, not_(enough))
     elsewhere = (c.expires_at > seat.at, c.holder != seat.holder)
     held = select(c.triple_id).where(*elsewhere, or_(c.reviewer == seat.reviewer, c.triple_id >= limit))
-    given = select(func.count()).where(readings.c.triple_id == c.triple_id).scalar_subquery()
-    full = select(c.triple_id).where(*elsewhere, c.triple_id < limit, c.reviewer != seat.reviewer).group_by(c.triple_id)
-    full = full.having(func.count() + given >= seat.rules.readers)
-    return [read, held, full]
+    given = select(func.count()).where(r.triple_id == c.triple_id).scalar_subquery()
+    done = exists().where(r.triple_id == c.triple_id, r.reviewer == c.reviewer)  # looks at it again: needs no place
+    full = select(c.triple_id).where(*elsewhere, c.triple_id < limit, c.reviewer != seat.reviewer)
+    full = full.where(or_(not_(done), given >= seat.rules.readers)).group_by(c.triple_id)
+    return [read, held, full.having(func.count() + given >= seat.rules.readers)]
 
 
 def sort_keys(order: TripleOrder, seed: int = 0) -> list[tuple[ColumnElement[Any], bool]]:

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
-from sqlalchemy import Connection, RowMapping, Select, and_, bindparam, case, delete, func, insert, or_, select, true, update
+from sqlalchemy import ColumnElement, Connection, RowMapping, Select, and_, bindparam, case, delete, func, insert, select, true, update
 
 from core.domain.checks import Nearness
 from core.domain.filters import EVERYTHING, TaskCount, TripleFilter, TripleOrder
@@ -18,7 +18,7 @@ from core.errors import BadInput, NotFound
 from core.storage.database import Database, now
 from core.storage.schema import flags as flags_table
 from core.storage.schema import prompt_versions, readings, requests, triples
-from core.storage.triple_rows import beyond, conditions, left_out, read_record, sort_keys, triple_values
+from core.storage.triple_rows import as_it_stands, beyond, conditions, left_out, read_record, sort_keys, triple_values
 
 CHUNK = 400  # values in one IN (...)
 COUNTABLE = ("group", "language", "verdict", "reason", "topic", "source", "task", "task_id", "reviewer", "prompt_version_id", "model")
@@ -33,6 +33,18 @@ class AddReport:
 
     added: list[str] = field(default_factory=list)
     duplicates: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class TripleOutline:
+    """What of a triple can be compared without reading its texts; thousands of them are read at once."""
+
+    id: str
+    number: int
+    verdict: Verdict
+    has_negative: bool
+    suspicion: float
+    edited: bool
 
 
 class TripleStore:
@@ -74,7 +86,7 @@ class TripleStore:
     def set_flags(self, flags_by_triple: Mapping[str, Sequence[Flag]], nearness: Mapping[str, Nearness] = NOT_MEASURED) -> None:
         """Replace all flags of these triples, and their cosines (those not given are no longer known), for example after an edit."""
         with self._database.transaction() as connection:
-            for chunk in _chunks(list(flags_by_triple)):
+            for chunk in chunks(list(flags_by_triple)):
                 found = {i: _heaviest(flags_by_triple[i]) for i in chunk}
                 connection.execute(delete(flags_table).where(flags_table.c.triple_id.in_(chunk)))
                 if rows := [{"triple_id": i, **asdict(flag)} for i in chunk for flag in found[i]]:
@@ -84,7 +96,7 @@ class TripleStore:
     def set_nearness(self, nearness: Mapping[str, Nearness | None]) -> None:
         """Note the cosines of triples as their texts stand (None: not measured), and how likely a fault is with them; flags stay."""
         with self._database.transaction() as connection:
-            for chunk in _chunks(list(nearness)):
+            for chunk in chunks(list(nearness)):
                 _weigh(connection, _flags_of(connection, chunk), nearness)
 
     def get(self, triple_id: str) -> TripleRecord:
@@ -103,10 +115,18 @@ class TripleStore:
         wanted = list(ids)
         rows: list[Any] = []
         with self._database.reading() as connection:
-            for chunk in _chunks(wanted):
+            for chunk in chunks(wanted):
                 rows += connection.execute(select(triples).where(triples.c.id.in_(chunk))).mappings()
             records = {record.id: record for record in self._with_flags(connection, rows)}
         return [records[i] for i in wanted if i in records]
+
+    def outlines(self, ids: Iterable[str]) -> list[TripleOutline]:
+        """Outlines of those of these triples that exist, in no order."""
+        c = triples.c
+        columns = (c.id, c.number, c.verdict, as_it_stands("negative").is_not(None), c.suspicion, c.edited_texts.is_not(None))
+        with self._database.reading() as connection:
+            rows = [row for chunk in chunks(list(ids)) for row in connection.execute(select(*columns).where(c.id.in_(chunk)))]
+        return [TripleOutline(i, n, Verdict(verdict), bool(full), weight, bool(edited)) for i, n, verdict, full, weight, edited in rows]
 
     def find(
         self,
@@ -115,10 +135,11 @@ class TripleStore:
         limit: int = 50,
         offset: int = 0,
         *,
+        backwards: bool = False,
         seed: int = 0,
     ) -> list[TripleRecord]:
-        """One page of the records that pass, in an order; `seed` matters to the random one only."""
-        query = _ordered(select(triples.c.id).where(*conditions(wanted)), order, seed).limit(limit).offset(offset)
+        """One page of the records that pass, in an order or from its end; `seed` matters to the random one only."""
+        query = _ordered(select(triples.c.id).where(*self._passing(wanted)), order, seed, backwards=backwards).limit(limit).offset(offset)
         with self._database.reading() as connection:
             ids = connection.execute(query).scalars().all()  # alone: sorting 100,000 ids takes a tenth of sorting their rows
         return self.get_many(ids)
@@ -132,23 +153,24 @@ class TripleStore:
             values = connection.execute(select(*(column for column, _ in keys)).where(triples.c.id == at)).first()
             if values is None:
                 return None
-            query = select(triples).where(*conditions(wanted), beyond(keys, list(values), backwards=backwards))
+            query = select(triples).where(*self._passing(wanted), beyond(keys, list(values), backwards=backwards))
             row = connection.execute(_ordered(query, order, seed, backwards=backwards).limit(1)).mappings().first()
             return self._with_flags(connection, [row])[0] if row else None
 
     def leading(self, wanted: TripleFilter, order: TripleOrder, limit: int) -> list[tuple[str, float]]:
         """Id and probability of a fault of the first triples that pass; their texts are not read."""
         c = triples.c
-        query = _ordered(select(c.id, c.fault_probability).where(*conditions(wanted)), order, 0).limit(limit)
+        query = _ordered(select(c.id, c.fault_probability).where(*self._passing(wanted)), order, 0).limit(limit)
         with self._database.reading() as connection:
             return [(identifier, chance) for identifier, chance in connection.execute(query)]
 
     def first_of(self, ids: Sequence[str], wanted: TripleFilter) -> TripleRecord | None:
         """The first of these ids, in the order given, whose triple passes."""
-        for chunk in _chunks(ids):
+        for chunk in chunks(ids):
             with self._database.reading() as connection:
-                query = select(triples.c.id).where(triples.c.id.in_(chunk), *conditions(wanted))
-                passing = set(connection.execute(query).scalars())
+                # Inside a CASE the filter offers no index: SQLite would read all rows of a verdict rather than look these ids up.
+                passes = case((and_(true(), *self._passing(wanted)), 1), else_=0) == 1
+                passing = set(connection.execute(select(triples.c.id).where(triples.c.id.in_(chunk), passes)).scalars())
             if first := next((i for i in chunk if i in passing), None):
                 return self.get(first)
         return None
@@ -157,7 +179,7 @@ class TripleStore:
         """All records that pass, oldest first, read page by page."""
         last = 0
         while True:
-            query = select(triples).where(*conditions(wanted), triples.c.number > last).order_by(triples.c.number).limit(page)
+            query = select(triples).where(*self._passing(wanted), triples.c.number > last).order_by(triples.c.number).limit(page)
             with self._database.reading() as connection:
                 records = self._with_flags(connection, list(connection.execute(query).mappings()))
             yield from records
@@ -169,12 +191,12 @@ class TripleStore:
         """Ids of all that pass, oldest first."""
         with self._database.reading() as connection:
             # Sorted here: an index in this order would be read to its end, with a look at every row.
-            found = connection.execute(select(triples.c.number, triples.c.id).where(*conditions(wanted))).tuples().all()
+            found = connection.execute(select(triples.c.number, triples.c.id).where(*self._passing(wanted))).tuples().all()
         return [identifier for _, identifier in sorted(found)]
 
     def count(self, wanted: TripleFilter = EVERYTHING) -> int:
         """How many pass."""
-        passing = conditions(replace(wanted, not_skipped_by=None, open_to=None))
+        passing = self._passing(replace(wanted, not_skipped_by=None, open_to=None))
         every = select(func.count()).select_from(triples).where(*passing)
         ids = left_out(wanted)
         with self._database.reading() as connection:
@@ -195,7 +217,7 @@ class TripleStore:
             value, source, number = func.coalesce(triples.c[column], ""), triples, func.count()  # type: ignore[assignment]
         else:
             raise BadInput(f"Triples cannot be counted by {column!r}.", hint=f"Use one of {', '.join(COUNTABLE)}, flag_code.")
-        query = select(value, number).select_from(source).where(*conditions(wanted)).group_by(value).order_by(number.desc(), value)
+        query = select(value, number).select_from(source).where(*self._passing(wanted)).group_by(value).order_by(number.desc(), value)
         with self._database.reading() as connection:
             return {str(row[0]): int(row[1]) for row in connection.execute(query)}
 
@@ -205,14 +227,6 @@ class TripleStore:
         both = c.query + " " + c.positive
         shared: Any = sum(case((both.contains(word, autoescape=True), 1), else_=0) for word in words)
         query = select(c.id).where(c.language == language).order_by(shared.desc(), c.number).limit(limit)
-        with self._database.reading() as connection:
-            ids = connection.execute(query).scalars().all()
-        return self.get_many(ids)
-
-    def holding_texts(self, texts: Sequence[str]) -> list[TripleRecord]:
-        """Records that were written with one of some texts as positive or negative, oldest first."""
-        c = triples.c
-        query = select(c.id).where(or_(c.positive.in_(texts), c.negative.in_(texts))).order_by(c.number)
         with self._database.reading() as connection:
             ids = connection.execute(query).scalars().all()
         return self.get_many(ids)
@@ -227,7 +241,7 @@ class TripleStore:
     def tasks(self, wanted: TripleFilter = EVERYTHING) -> list[TaskCount]:
         """Tasks of the triples that pass, most triples first."""
         c, number = triples.c, func.count()
-        query = select(c.task_id, c.group, func.min(c.task), number).where(*conditions(wanted)).group_by(c.task_id, c.group)
+        query = select(c.task_id, c.group, func.min(c.task), number).where(*self._passing(wanted)).group_by(c.task_id, c.group)
         with self._database.reading() as connection:
             rows = connection.execute(query.order_by(number.desc(), c.task_id)).tuples().all()
         return [TaskCount(i, TaskGroup(group), task, count) for i, group, task, count in rows]
@@ -242,9 +256,12 @@ class TripleStore:
             request = connection.execute(request_query).mappings().first()
         return {"prompt_version": dict(version) if version else None, "request": dict(request) if request else None}
 
+    def _passing(self, wanted: TripleFilter) -> list[ColumnElement[bool]]:
+        return conditions(wanted, by_grams=bool(wanted.text) and self._database.has_grams)
+
     def _with_flags(self, connection: Connection, rows: Sequence[RowMapping]) -> list[TripleRecord]:
         found: dict[str, list[Flag]] = {}
-        for chunk in _chunks([row["id"] for row in rows]):
+        for chunk in chunks([row["id"] for row in rows]):
             found |= _flags_of(connection, chunk)
         read = _readings(connection, [row["id"] for row in rows])
         return [read_record(row, tuple(found.get(row["id"], ())), tuple(read.get(row["id"], ()))) for row in rows]
@@ -252,7 +269,7 @@ class TripleStore:
 
 def _readings(connection: Connection, ids: Sequence[str]) -> dict[str, list[Reading]]:
     found: dict[str, list[Reading]] = {}
-    for chunk in _chunks(ids):
+    for chunk in chunks(ids):
         query = select(readings).where(readings.c.triple_id.in_(chunk)).order_by(readings.c.position)
         for row in connection.execute(query):
             found.setdefault(row.triple_id, []).append(Reading(row.reviewer, Verdict(row.verdict), row.reason, row.decided_at))
@@ -302,10 +319,11 @@ def _ordered(query: Select[Any], order: TripleOrder, seed: int, *, backwards: bo
 
 
 def _known_ids(connection: Connection, ids: Sequence[str]) -> Iterator[str]:
-    for chunk in _chunks(ids):
+    for chunk in chunks(ids):
         yield from connection.execute(select(triples.c.id).where(triples.c.id.in_(chunk))).scalars()
 
 
-def _chunks(ids: Sequence[str]) -> Iterator[Sequence[str]]:
+def chunks(ids: Sequence[str]) -> Iterator[Sequence[str]]:
+    """As many ids at once as one IN (...) is given."""
     for start in range(0, len(ids), CHUNK):
         yield ids[start : start + CHUNK]

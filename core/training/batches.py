@@ -13,6 +13,7 @@ from core.domain.encoder import instructed_query
 from core.domain.groups import TaskGroup
 from core.domain.identity import normalise
 from core.domain.plans import TrainingPlan
+from core.errors import NothingToDo
 
 SMALLEST = 2  # triples of a batch: one alone has nobody to be told from
 
@@ -75,12 +76,20 @@ class BatchOrder:
         sources: Sequence[str] = (),
         weights: Mapping[str, float] | None = None,
     ) -> None:
+        """See the class.
+
+        Raises:
+            NothingToDo: no batch of one kind can be made in the first epoch.
+        """
         self._examples, self._seed, self._kinds = examples, seed, kinds
         self._drawn = _Drawn(sources, weights, seed) if weights and sources else None
         self.examples_an_epoch = self._drawn.count if self._drawn else examples
         self.batch_size = min(batch_size, self.examples_an_epoch)
         self._starts = [0]  # first step of each epoch so far, and of the next
         self._batches = lru_cache(maxsize=2)(self._cut)
+        if kinds and self.examples_an_epoch and not self._batches(0):
+            what = "Each batch is to be of one group or one task, and none has two triples to train on."
+            raise NothingToDo(what, hint="Mix all groups in a batch, or accept more triples a task.")
 
     @property
     def batches_an_epoch(self) -> int:
@@ -92,7 +101,7 @@ class BatchOrder:
         if not (self._kinds and self._drawn):
             return step // self.batches_an_epoch
         while self._starts[-1] <= step:
-            self._starts.append(self._starts[-1] + max(1, len(self._batches(len(self._starts) - 1))))
+            self._starts.append(self._starts[-1] + len(self._batches(len(self._starts) - 1)))
         return sum(start <= step for start in self._starts) - 1
 
     def indices(self, step: int) -> list[int]:
@@ -112,7 +121,7 @@ class BatchOrder:
         for i in order:
             by_kind.setdefault(self._kinds[i], []).append(i)
         batches = [some[start : start + size] for some in by_kind.values() for start in range(0, len(some), size)]
-        batches = [batch for batch in batches if len(batch) >= SMALLEST] or [order[:size]]
+        batches = [batch for batch in batches if len(batch) >= SMALLEST]
         source.shuffle(batches)
         return batches
 
@@ -140,7 +149,11 @@ class _Drawn:
 
 
 def order_of(rows: Sequence[TrainingRow], plan: TrainingPlan) -> BatchOrder:
-    """The order a plan asks for."""
+    """The order a plan asks for.
+
+    Raises:
+        NothingToDo: see BatchOrder.
+    """
     kinds: Sequence[str] = ()
     if plan.batch_scope is not BatchScope.MIXED:
         by_task = plan.batch_scope is BatchScope.TASK

@@ -27,6 +27,7 @@ from core.storage.versions import VersionStore
 from core.training.averaging import steps_kept
 from core.training.batches import SMALLEST, BatchOrder, order_of, training_rows
 from core.training.export import ExportForm, export_model
+from core.training.export_jobs import ExportJobs
 from core.training.graph_size import GRAPH_TOKENS, weight_of
 from core.training.model_card import ReportedScore
 from core.training.presets import DEFAULT, EXPLAINED, PRESETS, preset_plan
@@ -69,6 +70,7 @@ class TrainingDesk:
         self._versions = versions
         self._settings = settings
         self._weights = weights
+        self.exports = ExportJobs(jobs, settings.workspace / "exports")
 
     def presets(self) -> dict[str, str]:
         """Names of the presets, each with what it is for."""
@@ -143,7 +145,14 @@ class TrainingDesk:
         return read_plan(job.plan)
 
     def export(
-        self, job_id: str, folder: Path, *, form: ExportForm, steps: Sequence[int] = (), scores: Sequence[ReportedScore] = ()
+        self,
+        job_id: str,
+        folder: Path,
+        *,
+        form: ExportForm,
+        steps: Sequence[int] = (),
+        scores: Sequence[ReportedScore] = (),
+        tell: Callable[[str], None] = lambda _: None,
     ) -> dict[str, Any]:
         """Write a run's model to a folder (see core.training.export); a merged one loads torch into this process.
 
@@ -157,7 +166,7 @@ class TrainingDesk:
                 f"{job.id} has no tuned model: it is {job.state.value}.", hint="Stop it or wait: a stopped run keeps its adapter."
             )
         version = self._versions.get(job.dataset_version_id or "")
-        return export_model(job, version, self._settings, folder, form=form, steps=steps, scores=scores)
+        return export_model(job, version, self._settings, folder, form=form, steps=steps, scores=scores, tell=tell)
 
     def checkpoints(self, job: Job) -> list[int]:
         """Steps of a run whose checkpoints are kept; two or more can be averaged."""

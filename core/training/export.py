@@ -6,7 +6,7 @@ The adapter is copied without torch; merging loads the model, about 10 s for the
 from __future__ import annotations
 
 import shutil
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from enum import StrEnum
 from pathlib import Path
@@ -23,6 +23,8 @@ from core.storage.database import translated_errors
 from core.training.averaging import ADAPTER_WEIGHTS, average
 from core.training.model_card import ReportedScore, model_card, public_name
 
+STAGES = ("load the base", "merge the adapter", "write the weights", "write the card")
+
 
 class ExportForm(StrEnum):
     """What is written."""
@@ -31,7 +33,7 @@ class ExportForm(StrEnum):
     MODEL = "model"  # merged safetensors, for transformers and sentence-transformers
 
 
-def export_model(
+def export_model(  # noqa: PLR0913 - what, where to, in which form, and whom to tell
     job: Job,
     version: DatasetVersion,
     settings: Settings,
@@ -40,6 +42,7 @@ def export_model(
     form: ExportForm = ExportForm.MODEL,
     steps: Sequence[int] = (),
     scores: Sequence[ReportedScore] = (),
+    tell: Callable[[str], None] = lambda _: None,
 ) -> dict[str, Any]:
     """Write a run's model to `folder`, which must be new or empty; it appears whole or not at all.
 
@@ -51,20 +54,14 @@ def export_model(
         form: Adapter, or merged model.
         steps: Checkpoints to average in place of the run's own end.
         scores: For the model card.
+        tell: Called with each of `STAGES` when it begins (an adapter has the last one only).
 
     Raises:
-        BadInput: something lies in `folder`, it is a file, or the model is bidirectional and no other program would use it that way.
+        BadInput: see `check_target`, or the adapter was changed since its run ended.
         ModelNotFound, ModelUnusable, WorkspaceDamaged: see core.encoder and core.training.averaging.
     """
-    folder = folder.expanduser().resolve()
-    if folder.exists() and not folder.is_dir():
-        raise BadInput(f"{folder} is a file.", hint="Give a new folder.")
-    if folder.exists() and any(folder.iterdir()):
-        raise BadInput(f"There is something in {folder} already.", hint="Give a new folder.")
+    folder = check_target(job, folder, form)
     spec = EncoderSpec.from_dict(job.result["encoder"])
-    if form is ExportForm.MODEL and spec.bidirectional:
-        what = "A model whose attention goes both ways would be read one way by other programs, without a word."
-        raise BadInput(what, hint=f"Use it in Tercet, as run:{job.id}.")
     temporary = folder.with_name(f".{folder.name}.tmp")
     with translated_errors():
         shutil.rmtree(temporary, ignore_errors=True)
@@ -72,8 +69,9 @@ def export_model(
     try:
         spec = _adapter(job, spec, temporary / "adapter", steps)
         merged = form is ExportForm.MODEL
-        content = _merged(spec, settings, temporary / "model") if merged else _published(spec, temporary / "adapter")
-        write_text(content / "README.md", model_card(job, spec, version, scores, merged=merged, steps=steps))
+        content, dtype = _merged(spec, settings, temporary / "model", tell) if merged else (_published(spec, temporary / "adapter"), "")
+        tell(STAGES[-1])
+        write_text(content / "README.md", model_card(job, spec, version, scores, merged_into=dtype, steps=steps))
         with translated_errors():
             if folder.exists():
                 folder.rmdir()
@@ -82,6 +80,23 @@ def export_model(
         shutil.rmtree(temporary, ignore_errors=True)
     size = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
     return {"folder": str(folder), "form": form.value, "averaged_steps": sorted(steps), "bytes": size, "adapter_sha256": spec.adapter_hash}
+
+
+def check_target(job: Job, folder: Path, form: ExportForm) -> Path:
+    """The folder with its whole path, where a run's model may be written.
+
+    Raises:
+        BadInput: something lies in `folder`, it is a file, or the model is bidirectional and no other program would use it that way.
+    """
+    folder = folder.expanduser().resolve()
+    if folder.exists() and not folder.is_dir():
+        raise BadInput(f"{folder} is a file.", hint="Give a new folder.")
+    if folder.exists() and any(folder.iterdir()):
+        raise BadInput(f"There is something in {folder} already.", hint="Give a new folder.")
+    if form is ExportForm.MODEL and EncoderSpec.from_dict(job.result["encoder"]).bidirectional:
+        what = "A model whose attention goes both ways would be read one way by other programs, without a word."
+        raise BadInput(what, hint=f"Use it in Tercet, as run:{job.id}.")
+    return folder
 
 
 def _adapter(job: Job, spec: EncoderSpec, target: Path, steps: Sequence[int]) -> EncoderSpec:
@@ -107,7 +122,8 @@ def _published(spec: EncoderSpec, folder: Path) -> Path:
     return folder
 
 
-def _merged(spec: EncoderSpec, settings: Settings, target: Path) -> Path:
+def _merged(spec: EncoderSpec, settings: Settings, target: Path, tell: Callable[[str], None]) -> tuple[Path, str]:
+    """The folder written, and the precision the base's own files are in ("float32" where they do not say, as torch takes it)."""
     import torch
 
     from core.encoder.base_shape import BaseShape
@@ -115,8 +131,15 @@ def _merged(spec: EncoderSpec, settings: Settings, target: Path) -> Path:
     from core.encoder.open_encoder import resolve_base
     from core.encoder.sentence_folder import write_sentence_folder
 
-    model, tokenizer = load_base(resolve_base(spec.base, settings), dtype=torch.float32, shape=BaseShape(layers=spec.layers))
+    loading, merging, writing, _ = STAGES
+    tell(loading)
+    source = resolve_base(spec.base, settings)
+    known = read_json(Path(source) / "config.json") or {}
+    model, tokenizer = load_base(source, dtype=torch.float32, shape=BaseShape(layers=spec.layers))
     prompts = {"query": instructed_query(GENERAL_TASK, "") if spec.instructed else "", "document": ""}
+    tell(merging)
+    tuned = with_adapter(model, spec)
+    tell(writing)
     target.mkdir()
-    write_sentence_folder(with_adapter(model, spec), tokenizer, spec, target, prompts=prompts)
-    return target
+    write_sentence_folder(tuned, tokenizer, spec, target, prompts=prompts)
+    return target, str(known.get("dtype") or known.get("torch_dtype") or "float32")

@@ -56,7 +56,8 @@ def enlist(plan: TrainingPlan, examples: Sequence[Example], settings: Settings) 
         try:
             if team.size != plan.processes:
                 what = f"The plan has {plan.processes} processes, and {team.size} were started."
-                raise BadPlan(what, hint="Give --processes the number that torchrun starts in all.")
+                hint = f"For a new run leave --processes out; for this one let torchrun start {plan.processes} in all, or go without it."
+                raise BadPlan(what, hint=hint)
             team.share({"plan": plan.model_dump(mode="json"), "examples": EXAMPLES.dump_python(list(examples), mode="json")})
             yield team, device
         finally:

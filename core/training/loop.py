@@ -100,7 +100,8 @@ class Trainer:
             stopping = self._team.any(self._team.rank == 0 and stop_requested())
             saving = last or stopping or self.step % self.plan.checkpoint_every == 0
             if saving or self.step == 1:
-                yield "similarities", {"step": self.step, **similarities(*self._seen)}
+                plan = self.plan
+                yield "similarities", {"step": self.step, **similarities(*self._seen, margin=plan.margin_mask, spare=plan.spare_confirmed)}
             if saving:
                 if self._team.rank == 0:
                     others = self._objective.parameters
@@ -186,9 +187,9 @@ class Trainer:
             "epoch": self._order.epoch_of(step) + 1,
             "loss": loss,
             "chance_loss": chance,
-            "accuracy": found.contrast.accuracy,
+            "accuracy": float(found.contrast.accuracy),
             "temperature": self.temperature,
-            "masked_pairs": found.contrast.masked,
+            "masked_pairs": int(found.contrast.masked),
             "micro_batch_tokens": found.budget,
             "gradient_norm": norm,
             "adapter_norm": change_norm(self.encoder.model),

@@ -14,11 +14,14 @@ from core.training.batches import Batch
 
 @dataclass(frozen=True, slots=True)
 class Contrast:
-    """Loss (a scalar) and in-batch accuracy: the share of queries whose cosine is highest with their own positive."""
+    """Loss and in-batch accuracy: the share of queries whose cosine is highest with their own positive.
+
+    All are scalars on the device of the vectors: a number asked for here would make a GPU wait before the backward pass.
+    """
 
     loss: torch.Tensor
-    accuracy: float
-    masked: int = 0  # pairs of query and document left out because they score above the positive
+    accuracy: torch.Tensor
+    masked: torch.Tensor  # pairs of query and document left out because they score above the positive
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,23 +60,21 @@ def info_nce(
     """
     queries, documents = queries.float(), documents.float()
     cosines = queries @ documents.T
-    limit = None
-    if extras.margin is not None:
-        limit = cosines.detach().gather(1, positives[:, None]) + extras.margin  # (queries, 1)
-    kept = allowed if limit is None else allowed & _below(cosines, limit, extras.spared)
+    limit = None if extras.margin is None else margin_limit(cosines, positives, extras.margin)
+    kept = allowed if limit is None else allowed & below_limit(cosines, limit, extras.spared)
     scores = cosines / temperature
     if extras.hardness and extras.hardened is not None:
         scores = scores + extras.hardness * cosines.detach() * extras.hardened
     scores = scores.masked_fill(~kept, float("-inf"))
     nearest = cosines.detach().masked_fill(~allowed, float("-inf")).argmax(dim=1)  # before margin and hardness, which would flatter or hide
-    accuracy = (nearest == positives).float().mean().item()
+    accuracy = (nearest == positives).float().mean()
     parts = [scores]
     for direction, counted in extras.further.items():
         others = _cosines(direction, queries, documents, positives)
-        counted = counted if limit is None else counted & _below(others, limit, _own(direction, others))
+        counted = counted if limit is None else counted & below_limit(others, limit, _own(direction, others))
         parts.append((others / temperature).masked_fill(~counted, float("-inf")))
     loss = F.cross_entropy(torch.cat(parts, dim=1) if extras.further else scores, positives)
-    return Contrast(loss, accuracy, 0 if limit is None else int((allowed & ~kept).sum()))
+    return Contrast(loss, accuracy, (allowed & ~kept).sum())
 
 
 def _cosines(direction: Direction, queries: torch.Tensor, documents: torch.Tensor, positives: torch.Tensor) -> torch.Tensor:
@@ -93,7 +94,13 @@ def _own(direction: Direction, cosines: torch.Tensor) -> torch.Tensor | None:
     return torch.eye(len(cosines), dtype=torch.bool, device=cosines.device) if direction is Direction.DOCUMENT_QUERY else None
 
 
-def _below(cosines: torch.Tensor, limit: torch.Tensor, spared: torch.Tensor | None) -> torch.Tensor:
+def margin_limit(cosines: torch.Tensor, positives: torch.Tensor, margin: float) -> torch.Tensor:
+    """Cosine above which a document is taken for a false negative of a query, (queries, 1)."""
+    return cosines.detach().gather(1, positives[:, None]) + margin
+
+
+def below_limit(cosines: torch.Tensor, limit: torch.Tensor, spared: torch.Tensor | None) -> torch.Tensor:
+    """Which pairs the margin leaves in, boolean, in the shape of `cosines`; the spared ones always."""
     below = cosines.detach() <= limit
     return below if spared is None else below | spared
 

@@ -28,9 +28,14 @@ class ReportedScore:
 
 
 def model_card(
-    job: Job, spec: EncoderSpec, version: DatasetVersion, scores: Sequence[ReportedScore], *, merged: bool, steps: Sequence[int]
+    job: Job, spec: EncoderSpec, version: DatasetVersion, scores: Sequence[ReportedScore], *, merged_into: str, steps: Sequence[int]
 ) -> str:
-    """Markdown. `steps` names the checkpoints that were averaged; empty for the run's own end."""
+    """Markdown.
+
+    `merged_into` is the precision of the base's files for a merged model, and empty for an adapter; `steps` names the checkpoints that
+    were averaged, and is empty for the run's own end.
+    """
+    merged = bool(merged_into)
     base = public_name(spec.base)
     library = "sentence-transformers" if merged else "peft"
     head = ["---", f"library_name: {library}", f"base_model: {json.dumps(base)}", "pipeline_tag: sentence-similarity", "---", ""]
@@ -51,6 +56,7 @@ def model_card(
         "- Plain text, never a chat template.",
         *([f"- The first {spec.layers} layers of the base only."] if spec.layers else []),
         *(["- Attention goes both ways."] if spec.bidirectional else []),
+        *(["", *_merged_from(job, spec, merged_into)] if merged else []),
         *(_usage(spec) if merged else _adapter_usage(job, spec)),
         "",
         "## Data",
@@ -84,6 +90,21 @@ def public_name(base: str) -> str:
 def _public(plan: Mapping[str, Any]) -> dict[str, Any]:
     known = plan.get("base_model", "")
     return {**plan, "base_model": known if known == EMBEDDED_BASE else public_name(known)}
+
+
+def _merged_from(job: Job, spec: EncoderSpec, precision: str) -> list[str]:
+    """What the weights were before the adapter went in."""
+    base = public_name(spec.base)
+    if spec.base == EMBEDDED_BASE:
+        found = [
+            f"The base is not the original `{base}` but what its Q4_1 conversion (GGUF, 4 bits a weight) gives back in {precision}:",
+            "the adapter was trained on those weights and merged into them, and with the original ones the vectors differ.",
+        ]
+    else:
+        found = [f"The adapter was merged into the weights of `{base}` as its files hold them ({precision})."]
+    if job.plan.get("four_bit"):
+        found.append("While it was trained the base was held in 4 bits (NF4), so its vectors were slightly others then.")
+    return [*found, "The merge was computed, and the weights are written, in float32."]
 
 
 def _adapter_usage(job: Job, spec: EncoderSpec) -> list[str]:

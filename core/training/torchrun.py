@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 
+from core.domain.jobs import Job, JobState
+from core.errors import JobError
+from core.jobs.events import Event
 from core.settings import Settings
 
 
@@ -26,6 +30,19 @@ def helped(settings: Settings) -> bool:
 
     help_train(settings)
     return True
+
+
+def let_helpers_go(job: Job, events: Sequence[Event]) -> None:
+    """Under torchrun: fail where the job was taken out of the line before it began.
+
+    The others still wait for its first process; torchrun ends them when a process fails, and waits for them when it ends well.
+
+    Raises:
+        JobError: it never began.
+    """
+    last = next((e["kind"] for e in reversed(events) if e["kind"] in ("started", "queued")), "queued")
+    if _under_torchrun() and job.state in (JobState.STOPPED, JobState.PAUSED) and last == "queued":
+        raise JobError(f"Job {job.id} was taken out of the line before it began.", hint="Resume it under torchrun.")
 
 
 def _under_torchrun() -> bool:

@@ -14,6 +14,7 @@ from core.domain.triple import Verdict
 from core.review.exporting import ENDINGS as FORMAT_ENDINGS
 from core.review.forms import lost_in
 from core.review.importing import ENDINGS
+from core.review.loading_notes import CAUTIONS
 from core.review.shelf import MOST_WEIGHT
 from core.workbench import Workbench
 from pages.ui.problems import problems_shown
@@ -45,7 +46,8 @@ def show_import(workbench: Workbench) -> None:
     words = "JSONL, JSON, CSV, TSV, Parquet, Arrow, or a zip of them: everything the export below writes, a BEIR folder too"
     file = st.file_uploader(words, type=list(ENDINGS), key="import-file")
     name, weight = st.columns(2)
-    source = name.text_input("Name of this data", "import", key="import-source", max_chars=80, help="Its triples carry it as their source.")
+    given = name.text_input("Name of this data", "import", key="import-source", max_chars=80, help="Its triples carry it as their source.")
+    source = given.strip() or "import"
     times = weight.number_input(
         "Sampling weight", 0.0, MOST_WEIGHT, workbench.dataset.weights().get(source, 1.0), 0.1, key=f"import-weight-{source}",
         help="How often training plans draw this source, against 1 for the others. 0.5 draws another half each epoch.",
@@ -66,9 +68,13 @@ def show_import(workbench: Workbench) -> None:
         fallbacks = Fallbacks(TaskGroup(group), task.strip() or FALLBACK_TASK, language.strip() or "English", target.strip() or None)
         with problems_shown(), st.spinner("Reading and checking every row …"):
             report = workbench.dataset.import_rows(
-                file.getvalue(), name=file.name, source=source, accept_as=reviewer() if accept else None, fallbacks=fallbacks
+                file.getvalue(),
+                name=file.name,
+                source=source,
+                weight=times,
+                accept_as=reviewer() if accept else None,
+                fallbacks=fallbacks,
             )
-            workbench.dataset.set_weight(source.strip() or "import", times)
             st.session_state["import-report"] = (file.name, report)
     if "import-report" in st.session_state:
         _show_report(*st.session_state["import-report"])
@@ -125,6 +131,8 @@ def show_export(workbench: Workbench) -> None:
     if format_ in WITH_INSTRUCTION:
         st.toggle("Put the task before each query (Instruct: … Query: …)", True, key="export-instruction")
     st.caption(plain(f"It can be imported again. Not in it: {lost_in(format_)}."))
+    if caution := CAUTIONS.get(format_):
+        st.caption(plain(caution))
 
 
 def export(kind: str, value: str, wanted: TripleFilter, format_: ExportFormat) -> bytes:

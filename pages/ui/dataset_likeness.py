@@ -1,4 +1,4 @@
-"""Triples that say the same: clusters of near duplicates with one click to settle each, and what is similar to one triple."""
+"""Triples that say the same: clusters of near duplicates, with one click to settle each."""
 
 from __future__ import annotations
 
@@ -7,20 +7,17 @@ import streamlit as st
 
 from core.domain.jobs import JobKind
 from core.domain.review import Action, RejectReason, TripleRecord
+from core.domain.triple import Verdict
 from core.errors import WorkbenchError
-from core.retrieval.corpora import VERSION_PREFIX
-from core.retrieval.desk import IndexState
-from core.retrieval.systems import BASELINE
 from core.review.clusters import Cluster
 from core.workbench import Workbench
 from pages.ui.job_watch import show_ended, watch_job
 from pages.ui.session import open_workbench, reviewer
-from pages.ui.widgets import plain, show_empty_state, visible
+from pages.ui.widgets import show_empty_state, visible
 
 CLUSTERS_A_PAGE = 10
 TEXT_SHOWN = 400  # characters
-SIMILAR = 8
-VERSIONS_LOOKED_AT = 3
+ROWS_A_CLUSTER = 50
 
 
 def show_duplicates(workbench: Workbench) -> None:
@@ -31,13 +28,15 @@ def show_duplicates(workbench: Workbench) -> None:
         return
     if jobs and jobs[0].failure:
         show_ended(jobs[0], key="cluster-check")
-    pairs = workbench.checks.near_duplicates()
-    found = workbench.dataset.clusters(pairs)
+    checked = (jobs[0].ended_at or jobs[0].created_at) if jobs else ""
+    found, pairs = _clusters(str(workbench.settings.workspace), checked, workbench.dataset.newest_decision())
     with st.container(horizontal=True, vertical_alignment="center"):
         st.button("Look for near duplicates", key="find-duplicates", icon=":material/search:", on_click=look_again)
-        checked = f"Last looked for {(jobs[0].ended_at or jobs[0].created_at)[:16].replace('T', ' ')} UTC." if jobs else "Never looked for."
+        looked = f"Last looked for {checked[:16].replace('T', ' ')} UTC." if jobs else "Never looked for."
+        st.caption(f"{looked} Pairs share {workbench.checks.thresholds().near_duplicate:.0%} or more of the 5-grams of query and positive.")
+    if jobs and (all_pairs := int(jobs[0].result.get("near_duplicates", 0))) > pairs:
         st.caption(
-            f"{checked} Pairs share {workbench.checks.thresholds().near_duplicate:.0%} or more of the 5-grams of query and positive."
+            f"The last check found {all_pairs:,} pairs; these clusters are of the {pairs:,} most alike. Look again when they are settled."
         )
     if not found:
         show_empty_state("No near duplicates are open." if jobs else "Nobody looked for near duplicates yet. The button above starts it.")
@@ -54,27 +53,39 @@ def show_duplicates(workbench: Workbench) -> None:
         )
     pages = -(-len(found) // CLUSTERS_A_PAGE)
     page = min(int(st.session_state.get("cluster-page", 1)), pages)
-    for cluster in found[(page - 1) * CLUSTERS_A_PAGE : page * CLUSTERS_A_PAGE]:
-        _show_cluster(cluster)
+    shown = found[(page - 1) * CLUSTERS_A_PAGE : page * CLUSTERS_A_PAGE]
+    wanted = [i for cluster in shown for i in cluster.ids[:ROWS_A_CLUSTER]]
+    records = {record.id: record for record in workbench.review.cards(wanted)}
+    for cluster in shown:
+        _show_cluster(cluster, [records[i] for i in cluster.ids[:ROWS_A_CLUSTER]])
     if pages > 1:
         st.pagination(pages, key="cluster-page")
 
 
-def _show_cluster(cluster: Cluster) -> None:
-    with st.container(border=True, key=f"cluster-{cluster.best.id}"):
+@st.cache_resource(show_spinner="Joining near duplicates …", max_entries=2)
+def _clusters(workspace: str, checked: str, newest_entry: int) -> tuple[list[Cluster], int]:
+    # All arguments are there to be hashed: pairs change with a check, what is open of them with the log. The clusters are never changed.
+    workbench = open_workbench()
+    pairs = workbench.checks.near_duplicates()
+    return workbench.dataset.clusters(pairs), len(pairs)
+
+
+def _show_cluster(cluster: Cluster, records: list[TripleRecord]) -> None:
+    with st.container(border=True, key=f"cluster-{cluster.best}"):
         with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):
-            st.markdown(f"**{len(cluster.records)} triples** · the closest pair shares {cluster.similarity:.0%}")
+            more = f" · the first {len(records)} are shown" if len(records) < len(cluster.ids) else ""
+            st.markdown(f"**{len(cluster.ids):,} triples** · the closest pair shares {cluster.similarity:.0%}{more}")
             st.button(
-                f"Keep the best, reject {len(cluster.others)}",
-                key=f"keep-{cluster.best.id}",
+                f"Keep the best, reject {len(cluster.others):,}",
+                key=f"keep-{cluster.best}",
                 icon=":material/check:",
                 on_click=keep_best,
                 args=((cluster,),),
             )
-        st.dataframe(_table(cluster.records), hide_index=True, key=f"cluster-rows-{cluster.best.id}")
+        st.dataframe(_table(records), hide_index=True, key=f"cluster-rows-{cluster.best}")
 
 
-def _table(records: tuple[TripleRecord, ...]) -> pd.DataFrame:
+def _table(records: list[TripleRecord]) -> pd.DataFrame:
     return pd.DataFrame(
         {
             "": "★ keep" if i == 0 else "",
@@ -99,53 +110,19 @@ def look_again() -> None:
 
 
 def keep_best(clusters: tuple[Cluster, ...]) -> None:
-    """Reject all but the first of each cluster, as one step."""
+    """Reject all but the first of each cluster, as one step; where somebody rejected the first meanwhile, nothing would be kept."""
+    review = open_workbench().review
     try:
-        ids = [i for cluster in clusters for i in cluster.others]
-        report = open_workbench().review.bulk(ids, Action.REJECT, reviewer(), reason=RejectReason.DUPLICATE.value)
+        first = review.cards([cluster.best for cluster in clusters])
+        kept = {record.id for record in first if record.standing.verdict is not Verdict.REJECTED}
+        if left := sum(cluster.best not in kept for cluster in clusters):
+            what = "1 cluster was" if left == 1 else f"{left:,} clusters were"
+            st.toast(f"{what} left as is: the one to keep has been rejected since. Look at the list again.", icon=":material/group:")
+        ids = [i for cluster in clusters if cluster.best in kept for i in cluster.others]
+        if not ids:
+            return
+        with st.spinner(f"Rejecting {len(ids):,} triples …", show_time=True):
+            report = review.bulk(ids, Action.REJECT, reviewer(), reason=RejectReason.DUPLICATE.value)
         st.toast(f"{len(report.changed):,} rejected as duplicates. Undo takes it back as one.", icon=":material/done_all:")
     except WorkbenchError as error:
         st.session_state["dataset-problem"] = error
-
-
-def show_similar(workbench: Workbench, record: TripleRecord) -> None:
-    """What resembles one triple: by the baseline's vectors where a version has an index of them, else by words."""
-    if not st.toggle("Similar triples", key="similar"):
-        return
-    with st.spinner("Looking …"):
-        version = _indexed_version(workbench)
-        found, by = (_by_vectors(workbench, version, record) if version else []), "cosine"
-        if not found:
-            found, by = workbench.dataset.similar(record, count=SIMILAR), "shared words"
-    if not found:
-        st.caption("No other triple of this language shares a word with it.")
-        return
-    rows = [
-        {by: round(score, 3), "no.": r.number, "verdict": r.standing.verdict.value, "query": visible(r.texts.query[:TEXT_SHOWN]),
-         "positive": visible(r.texts.positive[:TEXT_SHOWN]), "task": visible(r.triple.task)} for r, score in found
-    ]  # fmt: skip
-    st.dataframe(pd.DataFrame(rows), hide_index=True, key="similar-rows")
-    told = f"By the baseline's vectors in version {version[1]}" if version and by == "cosine" else "By words of query and positive"
-    st.caption(plain(f"{told}; n = {len(found)}."))
-
-
-def _indexed_version(workbench: Workbench) -> tuple[str, str] | None:
-    """(id, name) of the newest of the last versions that the baseline has an index of, if the model service is up."""
-    if not workbench.service.ready():
-        return None
-    for version in workbench.dataset.versions()[:VERSIONS_LOOKED_AT]:
-        if workbench.search.standing(f"{VERSION_PREFIX}{version.id}", BASELINE).state is IndexState.READY:
-            return version.id, version.name
-    return None
-
-
-def _by_vectors(workbench: Workbench, version: tuple[str, str], record: TripleRecord) -> list[tuple[TripleRecord, float]]:
-    ranking = workbench.search.search(f"{VERSION_PREFIX}{version[0]}", [BASELINE], record.texts.query, k=3 * SIMILAR)[BASELINE]
-    nearest = {hit.document.text: hit.similarity for hit in ranking.hits}
-    holders = workbench.dataset.holding_texts(list(nearest))
-    scored = {
-        other.id: (other, max(nearest.get(text, -1.0) for text in (other.triple.texts.positive, other.triple.texts.negative or "")))
-        for other in holders
-        if other.id != record.id
-    }
-    return sorted(scored.values(), key=lambda pair: (-pair[1], pair[0].number))[:SIMILAR]

@@ -64,8 +64,10 @@ def mine() -> None:
 
 def _show_result(job: Job) -> None:
     facts = job.result
+    changed = facts.get("changed_meanwhile", 0)  # jobs of before did not count them
+    left = f" {changed:,} were edited or rejected in the meantime and are left as they are." if changed else ""
     st.success(
         f"{facts['found']:,} of {facts['triples']:,} triples got a hard negative in {facts['seconds']:,} s; for "
-        f"{facts['none_fits']:,} no document fits. Undo a step in Triples takes it back as one.",
+        f"{facts['none_fits']:,} no document fits.{left} Undo a step in Triples takes back all of them that nobody used since.",
         icon=":material/check:",
     )

@@ -14,19 +14,33 @@ from core.domain.review import Action, RejectReason, TripleRecord
 from core.domain.triple import Verdict
 from core.errors import WorkbenchError
 from core.workbench import Workbench
-from pages.ui.dataset_likeness import show_similar
+from pages.ui.dataset_similar import CHOSEN, show_similar
 from pages.ui.filter_options import filter_options
 from pages.ui.lineage import show_lineage
 from pages.ui.session import open_workbench, reviewer
-from pages.ui.triple_card import show_card
-from pages.ui.widgets import show_empty_state, visible
+from pages.ui.triple_card import VERDICT_SIGNS, show_card
+from pages.ui.widgets import plain, show_empty_state, visible
 
 PAGE_ROWS = 50
 MOST_SUSPICION = 3.0  # end of the slider; more passes too
-CHOSEN = "chosen-triples"  # in the session: ids selected on all pages
 CELL_CHARACTERS = 240
 ORDERS = (TripleOrder.OLDEST, TripleOrder.NEWEST, TripleOrder.SUSPICIOUS, TripleOrder.GROUP, TripleOrder.TASK, TripleOrder.LANGUAGE)
-SIGNS = {Verdict.PENDING: "… waiting", Verdict.ACCEPTED: "✓ accepted", Verdict.REJECTED: "✗ rejected", Verdict.DISPUTED: "≠ disputed"}
+CLEAR: dict[str, Any] = {  # filters that do not narrow, by widget
+    "text": "",
+    "verdict": None,
+    "groups": [],
+    "languages": [],
+    "in_task": None,
+    "reason": None,
+    "check": None,
+    "from": None,
+    "by": None,
+    "suspicious": False,
+    "suspicion": (0.0, MOST_SUSPICION),
+    "bare": False,
+    "since": None,
+    "until": None,
+}
 
 
 def chosen_filter() -> TripleFilter:
@@ -72,7 +86,7 @@ def show_triples(workbench: Workbench) -> None:
         page = pages
         records = workbench.dataset.search(wanted, order, PAGE_ROWS, (page - 1) * PAGE_ROWS)
     bulk = st.container()
-    selected = _show_table(records, (wanted, order, page))
+    selected = _show_table(records)
     with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"):
         first = (page - 1) * PAGE_ROWS + 1
         words = f"{first:,} to {first + len(records) - 1:,} of {total:,} triples · a selection on the left is kept over pages and filters"
@@ -84,11 +98,14 @@ def show_triples(workbench: Workbench) -> None:
     _show_selected(workbench, selected)
 
 
-def _show_table(records: list[TripleRecord], view: tuple[Any, ...]) -> list[TripleRecord]:
+def _show_table(records: list[TripleRecord]) -> list[TripleRecord]:
     """One page of the table; returns what is selected of it. What is selected on other pages stays in the session."""
     state = st.session_state
     chosen: dict[str, None] = state.setdefault(CHOSEN, {})
-    if state.get("table-view") != view:  # another page is another table, which starts with what was selected on it before
+    # The browser keeps a selection by position. Other rows, or the same in another order, are another table, which starts with what
+    # is selected of them; else what moves into the place of a selected row would be selected in its stead.
+    view = [record.id for record in records]
+    if state.get("table-view") != view:
         state["table-view"] = view
         state["table-visit"] = state.get("table-visit", 0) + 1
         state["table-start"] = [row for row, record in enumerate(records) if record.id in chosen]
@@ -141,13 +158,23 @@ def _show_filters(workbench: Workbench) -> TripleOrder:
             since, until = st.columns(2)
             since.date_input("Decided or written since", None, key="since", help="Days in UTC.")
             until.date_input("until", None, key="until")
+        narrowing = sum((st.session_state.get(key) or None) not in (None, value) for key, value in CLEAR.items())
+        if narrowing:  # those behind the menu cannot be seen otherwise
+            words = f"Clear {narrowing} filter{'s' if narrowing > 1 else ''}"
+            st.button(words, key="clear-filters", type="tertiary", on_click=clear_filters)
     return TripleOrder(order or TripleOrder.OLDEST)
+
+
+def clear_filters() -> None:
+    """Let every triple pass again."""
+    for key, value in CLEAR.items():
+        st.session_state[key] = value
 
 
 def _choice(label: str, key: str, options: list[str], names: dict[str, str] | None = None) -> None:
     shown = names or {}
     st.selectbox(
-        label, options, index=None, key=key, placeholder="all", bind="query-params", format_func=lambda o: visible(shown.get(o, o))
+        label, options, index=None, key=key, placeholder="all", bind="query-params", format_func=lambda o: visible(shown.get(o, o) or "")
     )
 
 
@@ -155,7 +182,7 @@ def _table(records: list[TripleRecord]) -> pd.DataFrame:
     rows = [
         {
             "no.": record.number,
-            "verdict": SIGNS[record.standing.verdict],
+            "verdict": VERDICT_SIGNS[record.standing.verdict],
             "group": record.triple.group.value,
             "language": visible(record.triple.language),
             "query": _cell(record.texts.query),
@@ -223,16 +250,20 @@ def decide(action: Action, selected: tuple[str, ...], wanted: TripleFilter | Non
     reason = str(st.session_state.get("bulk-reason")) if action is Action.REJECT else ""
     try:
         ids = workbench.dataset.ids(wanted) if wanted is not None else list(selected)
-        report = workbench.review.bulk(ids, action, reviewer(), reason=reason)
+        with st.spinner(f"Deciding on {len(ids):,} triples …", show_time=True):
+            report = workbench.review.bulk(ids, action, reviewer(), reason=reason)
         word = "accepted" if action is Action.ACCEPT else "rejected"
         same = f", {report.unchanged:,} were already" if report.unchanged else ""
-        st.toast(f"{len(report.changed):,} {word}{same}. Undo takes it back as one.", icon=":material/done_all:")
+        undo_words = " Undo takes it back as one." if report.changed else ""  # else it would take back an earlier step
+        st.toast(f"{len(report.changed):,} {word}{same}.{undo_words}", icon=":material/done_all:")
+        if wanted is None:
+            clear_selection()  # they may no longer pass: the next decision would be on what nobody sees
     except WorkbenchError as error:
         st.session_state["dataset-problem"] = error
 
 
 def _show_steps(workbench: Workbench) -> None:
-    steps = workbench.review.steps(reviewer())[:10]
+    steps = workbench.review.steps(reviewer(), mined=True)[:10]
     if not steps:
         st.caption("You have not decided on anything yet.")
     for step in steps:
@@ -245,9 +276,14 @@ def undo(first_id: int) -> None:
     """Take one of the last steps back."""
     workbench = open_workbench()
     try:
-        step = next(s for s in workbench.review.steps(reviewer()) if s.first_id == first_id)
-        count = len(workbench.review.undo_step(reviewer(), step))
+        step = next(s for s in workbench.review.steps(reviewer(), mined=True) if s.first_id == first_id)
+        with st.spinner(f"Taking back {step.entries:,} …", show_time=True):
+            count = len(workbench.review.undo_step(reviewer(), step))
         st.toast(f"Undone: {count:,} {'triple' if count == 1 else 'triples'}.", icon=":material/undo:")
+        if left := workbench.review.in_use(reviewer(), step):
+            count = len(left)
+            why = plain(f"{'Of the first: ' if count > 1 else ''}{left[0]}")
+            st.toast(f"Not undone: {count:,} {'triple' if count == 1 else 'triples'}. {why}", icon=":material/front_hand:")
     except StopIteration:
         st.toast("That step was undone already.")
     except WorkbenchError as error:

@@ -24,7 +24,9 @@ def watch_job(job_id: str, *, key: str) -> None:
             _title(job)
             events, _ = board.events(job_id)
             last = next((e for e in reversed(events) if e["kind"] == "progress"), None)
-            if last is None:
+            if (place := board.line.places().get(job_id)) is not None:
+                st.progress(0.0, text=plain(str(place)))
+            elif last is None:
                 st.progress(0.0, text="starting …")
             else:
                 done, total = last["done"], max(1, last["total"])
@@ -59,7 +61,7 @@ def show_ended(job: Job, *, key: str) -> None:
 
 
 def _title(job: Job) -> None:
-    name, state = st.columns([6, 1], vertical_alignment="center")
+    name, state = st.columns([3, 1], vertical_alignment="center")  # the badge fits half a page too
     name.markdown(f"**{plain(job.title)}**")
     with state:
         job_badge(job)

@@ -23,6 +23,7 @@ from pages.ui.triple_scores import scores_now
 
 DISPUTES = "Disputes"
 VIEWS = ("Queue", DISPUTES, "People")
+PANELS = ("rejecting", "editing", "rewriting", "mining")  # what can be open on a card, one at a time
 
 
 def chosen_queue() -> ReviewQueue:
@@ -50,7 +51,7 @@ def forget_card() -> None:
 
 def lay_down(record: TripleRecord | None, *, taken: bool = False) -> None:
     """Put a card on the desk; the address names it, so that the same card can be linked to. `taken`: this window holds it already."""
-    for name in ("rejecting", "editing"):
+    for name in PANELS:
         st.session_state[name] = False
     st.session_state.pop("edit-conflict", None)
     if record:
@@ -130,8 +131,9 @@ def move(triple_id: str, backwards: bool) -> None:
 
 
 def turn(name: str, value: bool) -> None:
-    """Open or close the reasons or the edit form."""
-    st.session_state["rejecting"] = st.session_state["editing"] = False
+    """Open or close one of the panels; the others are closed."""
+    for other in PANELS:
+        st.session_state[other] = False
     st.session_state.pop("edit-conflict", None)
     st.session_state[name] = value
 

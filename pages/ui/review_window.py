@@ -61,8 +61,7 @@ def held_card(workbench: Workbench, triple_id: str, queue: ReviewQueue) -> Tripl
     record, others = workbench.review.take_card(triple_id, queue)
     if others:
         st.info(f"{plain(', '.join(others))} has this card on the desk now; whoever decides first decides.", icon=":material/group:")
-    else:
-        note_held(triple_id)
+    note_held(None if others else triple_id)
     return record
 
 

@@ -16,6 +16,7 @@ CURVES = {  # field -> title with unit, number format
     "gradient_norm": ("Gradient norm, before clipping", ".2f"),
     "learning_rate": ("Learning rate", ".1e"),
 }
+PROBE_CURVE = {"mrr": ("Probes: mean reciprocal rank", ".2f")}
 ADAPTER_NORM = "Norm of the LoRA B matrices, 0 at the start"
 DASHES = [[1, 0], [6, 3], [2, 2], [8, 3, 2, 3]]  # runs differ by dash as well as by colour
 Event = Mapping[str, Any]
@@ -42,13 +43,13 @@ def curve(rows: pd.DataFrame, field: str) -> alt.LayerChart:
 
 
 def overlay(tables: Mapping[str, pd.DataFrame], field: str) -> alt.Chart:
-    """The same measure of several runs."""
-    title, number = CURVES[field]
+    """The same measure of several runs, each by its short name."""
+    title, number = {**CURVES, **PROBE_CURVE}[field]
     rows = pd.concat([table.assign(run=name) for name, table in tables.items()])
-    legend = alt.Legend(orient="bottom", title=None, labelLimit=420, columns=1)
+    legend = alt.Legend(orient="bottom", title=None, symbolType="stroke", symbolSize=400)
     return (
         alt.Chart(rows)
-        .mark_line()
+        .mark_line(point=len(rows) < 160)
         .encode(
             x=alt.X("step:Q", title="step", axis=alt.Axis(tickMinStep=1, format="d")),
             y=alt.Y(f"{field}:Q", title=None, axis=alt.Axis(format=number)),
@@ -60,7 +61,13 @@ def overlay(tables: Mapping[str, pd.DataFrame], field: str) -> alt.Chart:
     )
 
 
-KIND_MARKS = {"positive": "+", "hard negative": "−", "in the batch": "", "left out": "×"}  # told by a sign, never by colour alone
+KIND_MARKS = {  # told by a sign, never by colour alone
+    "positive": "+",
+    "hard negative": "−",
+    "in the batch": "",
+    "left out": "×",
+    "left out by the margin": "m",
+}
 
 
 def similarity_table(event: Event) -> pd.DataFrame:
@@ -93,7 +100,7 @@ def similarity_chart(event: Event) -> alt.LayerChart:
             alt.Tooltip("kind:N", title="to this query"),
         ],
     )
-    cells = base.mark_rect().encode(color=alt.Color("cosine:Q", scale=alt.Scale(scheme="viridis"), legend=alt.Legend(format=".1f")))
+    cells = base.mark_rect().encode(color=alt.Color("cosine:Q", scale=alt.Scale(scheme="viridis"), legend=alt.Legend(format=".2f")))
     signs = base.mark_text(fontSize=12, fontWeight="bold", stroke="black", strokeWidth=0.3, color="white").encode(text="mark:N")
     return alt.layer(cells, signs).properties(height=max(160, 20 * len(event["queries"])))
 
@@ -110,12 +117,17 @@ def probe_table(events: Sequence[Event]) -> pd.DataFrame:
     return table
 
 
+def probe_curve(events: Sequence[Event]) -> pd.DataFrame:
+    """One row a look at the probe queries, if there are any: the step, their mean reciprocal rank, and how many they are."""
+    looks = {e["step"]: e for e in events if e["kind"] == "probe" and e["mean_reciprocal_rank"] is not None}
+    rows = [{"step": step, "mrr": look["mean_reciprocal_rank"], "queries": len(look["queries"])} for step, look in sorted(looks.items())]
+    return pd.DataFrame(rows, columns=["step", "mrr", "queries"])
+
+
 def probe_chart(events: Sequence[Event]) -> alt.Chart:
     """Mean reciprocal rank of the probe queries over the steps."""
-    looks = {e["step"]: e["mean_reciprocal_rank"] for e in events if e["kind"] == "probe"}
-    rows = pd.DataFrame({"step": list(looks), "mrr": list(looks.values())})
     return (
-        alt.Chart(rows)
+        alt.Chart(probe_curve(events))
         .mark_line(color=BLUE, point=True)
         .encode(
             x=alt.X("step:Q", title="step", axis=alt.Axis(tickMinStep=1, format="d")),

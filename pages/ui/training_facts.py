@@ -7,9 +7,9 @@ from typing import Any
 import streamlit as st
 
 from core.domain.jobs import Job
-from core.training.export import ExportForm
 from core.workbench import Workbench
 from pages.ui import training_curves as curves
+from pages.ui.training_export import show_export
 from pages.ui.widgets import plain
 
 CHECKS = {
@@ -56,35 +56,6 @@ def show_facts(workbench: Workbench, job: Job) -> None:
         st.code(workbench.jobs.log_tail(job.id, characters=8000) or "The log is empty.", language=None, height=260)
 
 
-def show_export(workbench: Workbench, job: Job) -> None:
-    """The tuned model as a folder: the adapter from here, the merged model from a shell, since no page loads a model."""
-    if "encoder" not in job.result:
-        st.caption("There is no tuned model yet. It comes when the run is over; a stopped run has one as well.")
-        return
-    kept = workbench.training.checkpoints(job)
-    steps = st.multiselect(
-        "Average these checkpoints", kept, format_func=lambda step: f"step {step}", key="train-average",
-        help="Two or more: the mean of their LoRA weights as a new adapter. None: the model as the run left it.",
-    )  # fmt: skip
-    name = f"{job.id}-average-{'-'.join(map(str, sorted(steps)))}" if steps else job.id
-    folder = workbench.settings.workspace.resolve() / "exports" / name
-    if len(steps) == 1:
-        st.caption("One checkpoint alone is no average: choose another one with it.")
-        return
-    if st.button("Write the adapter", key="train-export", icon=":material/output:"):
-        found = workbench.export_model(job.id, folder, form=ExportForm.ADAPTER, steps=steps)
-        st.success(f"{found['bytes'] / 1e6:.1f} MB in {plain(found['folder'])}, with a model card.", icon=":material/check_circle:")
-    if job.result["encoder"].get("bidirectional"):
-        st.caption("There is no merged model: other programs would read it one way only. Use it here, by its run.")
-        return
-    st.caption("The merged model for transformers and sentence-transformers, with the same vectors, is written in a shell:")
-    averaged = "".join(f" --average {step}" for step in sorted(steps))
-    st.code(
-        f"python -m core export-model {job.id} --to {folder}-merged{averaged} --workspace {workbench.settings.workspace.resolve()}",
-        language="bash",
-    )
-
-
 def show_denominator(events: list[dict[str, Any]]) -> None:
     """What queries of a batch were compared with, as a picture."""
     looks = {e["step"]: e for e in events if e["kind"] == "similarities"}
@@ -97,10 +68,21 @@ def show_denominator(events: list[dict[str, Any]]) -> None:
         f"Step {step}: {look['batch_queries']} queries, {look['batch_documents']} different documents; a query's denominator holds "
         f"{look['counted']:.1f} of them on average. Shown: {len(look['queries'])} queries with their positives (+) and hard negatives (−); "
         "× is left out of the query's denominator because its text answers the query too, or because the plan keeps others out. "
-        "The picture is before a margin, which leaves out more."
+        + _margin_told(look)
     )
     picture = curves.similarity_chart(look)
     st.altair_chart(picture, key="train-similarities", width="stretch", alt="Cosines between queries and documents of one batch")
+
+
+def _margin_told(look: dict[str, Any]) -> str:
+    if "margin" not in look:
+        return "This run is from before the picture showed a margin."
+    if look["margin"] is None:
+        return "The plan has no margin."
+    return (
+        f"m is left out by the margin: it scores more than {look['margin']:g} above the positive and is likely a false negative; "
+        f"so are {look['masked']:,} pairs of a query and a document in the whole batch."
+    )
 
 
 def show_norms(events: list[dict[str, Any]]) -> None:

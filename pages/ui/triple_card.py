@@ -10,8 +10,9 @@ from collections.abc import Sequence
 
 import streamlit as st
 
-from core.domain.groups import GROUPS, TaskGroup
+from core.domain.groups import GROUPS
 from core.domain.languages import count_words
+from core.domain.lengths import length_asked
 from core.domain.review import VERDICTS, Action, Decision, Standing, TripleRecord, changes_of, hidden_from
 from core.domain.spans import Change, Span, changes, copied_spans
 from core.domain.triple import Flag, Triple, Verdict
@@ -152,22 +153,10 @@ def _facts(triple: Triple, name: str, text: str, found: Sequence[Flag]) -> str:
     """Length and language, found against asked."""
     asked_language = triple.language if name == "query" else triple.document_language
     words = count_words(text, asked_language)
-    asked = asked_length(triple, name)
+    asked = length_asked(triple, name)
     wrong = any(flag.code == "wrong_language" and flag.field == name for flag in found)
     language = f"not {asked_language}, as asked" if wrong else asked_language
     return f"{words} {'word' if words == 1 else 'words'}" + (f" (asked: {asked})" if asked else "") + f" · {language}"
-
-
-def asked_length(triple: Triple, name: str) -> str:
-    """The length the slots asked for, in words to show; "" where none was."""
-    slots, document = triple.slots, name != "query"
-    if triple.group is TaskGroup.SHORT_LONG:
-        if document:
-            return f"at least {slots['num_words']}" if "num_words" in slots else ""
-        return str(slots.get("query_length", ""))
-    if triple.group is TaskGroup.LONG_SHORT and not document:
-        return str(slots.get("num_words", ""))
-    return "at least 300" if triple.group is TaskGroup.LONG_LONG and slots else ""
 
 
 def _show_reasons(found: Sequence[Flag]) -> None:

@@ -10,11 +10,14 @@ import pytest
 from playwright.sync_api import expect
 
 from core.domain.filters import TripleFilter
+from core.domain.jobs import JobKind
 from core.domain.people import ReviewRules
 from core.domain.review import Action
 from core.domain.triple import Verdict
 from core.settings import Settings
+from core.shipped.teacher.recorded import TeacherOptions
 from core.workbench import Workbench
+from tests.core.shipped.teacher.teachers import teaching
 from tests.journeys.running import App, Visitor
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
@@ -159,6 +162,50 @@ def expect_card(me: Visitor, card: str) -> None:
         me.open("review")
         me.page.wait_for_timeout(500)
     assert card_of(me) == card
+
+
+@pytest.mark.parametrize("colours", ["light", "dark"])
+def test_another_negative_and_a_new_text_by_keyboard_while_the_queue_goes_on(
+    app_starter: Callable[..., App], visit: Callable[..., Visitor], colours: str
+) -> None:
+    app = app_starter()
+    workbench = Workbench(Settings(workspace=app.workspace))
+    workbench.dataset.load_starter()
+    with teaching(TeacherOptions(latency_seconds=2)) as address:
+        workbench.endpoints.save({"name": "teacher", "base_url": address, "model": "starter"})
+        workbench.endpoints.choose_default("teacher")
+        me = visit(app, colours=colours)
+        me.open("review?group=short-long&language=English&order=oldest%20first")
+        first = card_of(me)
+        me.type_key("w")
+        me.type_key("2")
+        me.sees("writes the positive anew")
+        press_until_next(me, "a")  # a decision waits for nobody
+        assert workbench.review.card(first).standing.verdict is Verdict.ACCEPTED
+        workbench.jobs.wait(workbench.jobs.find(JobKind.REWRITE)[0].id, timeout_seconds=120)
+        press_until_next(me, "j")
+        me.press("to-rewriting")
+        assert card_of(me) == first
+        me.sees("A new positive")
+        me.picture(f"review-rewriting-{colours}")
+        me.type_key("y")
+        me.sees("edited")
+    assert workbench.review.history(first)[-1].reason.startswith("positive rewritten by starter")
+    me.type_key("Backspace")
+    me.sees("Undone: 1 triple")
+    assert not workbench.review.card(first).edited
+
+    me.type_key("m")
+    me.widget("mined").get_by_text("words (BM25)").click()
+    expect(me.widget("take-mined-1")).to_be_visible(timeout=120_000)
+    me.picture(f"review-mined-{colours}")
+    me.type_key("1")
+    me.sees("edited")
+    assert workbench.review.history(first)[-1].reason.startswith("mined by bm25: rank ")
+    me.type_key("Backspace")
+    me.sees("Undone: 1 triple")
+    assert workbench.review.card(first).texts == workbench.review.card(first).triple.texts
+    me.assert_no_trouble()
 
 
 def test_hostile_texts_are_shown_as_text_wherever_review_shows_them(app_starter: Callable[..., App], visit: Callable[..., Visitor]) -> None:

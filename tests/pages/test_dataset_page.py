@@ -1,17 +1,21 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import numpy as np
 import pytest
 from streamlit.testing.v1 import AppTest
 
 from core.domain.dataset import ExportFormat
 from core.domain.filters import TripleFilter
-from core.domain.review import Action
+from core.domain.identity import content_id
+from core.domain.review import MINED, Action, Decision
 from core.domain.triple import Flag, Texts, Verdict
 from core.storage.artifacts import write_json
+from core.storage.decisions import DecisionStore
 from core.storage.triples import TripleStore
 from core.workbench import Workbench
 from tests.factories import make_triple, make_triples
@@ -61,11 +65,31 @@ def test_all_that_pass_are_accepted_and_undone_as_one(workspace: Path, workbench
     app.get_by_key("scope").set_value("all").run()
     app.button(key="bulk-accept").click().run()
     assert not app.exception
+    assert [toast.value for toast in app.toast] == ["10 accepted. Undo takes it back as one."]
+    app.button(key="bulk-accept").click().run()
+    assert [toast.value for toast in app.toast] == ["0 accepted, 10 were already."]  # undo would take back the step before
     assert workbench.dataset.count(ACCEPTED) == 10
     (step,) = workbench.review.steps("me")
     app.button(key=f"undo-{step.first_id}").click().run()
     assert not app.exception
     assert workbench.dataset.count(ACCEPTED) == 0
+
+
+def test_of_mined_negatives_those_nobody_used_are_undone_and_it_is_told_who_used_the_others(workspace: Path, workbench: Workbench):
+    store, log = TripleStore(workbench.database), DecisionStore(workbench.database)
+    ids = store.add([make_triple(f"question {i}", negative=None) for i in range(3)]).added
+    texts = [replace(record.texts, negative="mined") for record in store.get_many(ids)]
+    log.append([Decision(i, "me", Action.EDIT, texts=t, batch_id=f"{MINED}1") for i, t in zip(ids, texts, strict=True)])
+    workbench.review.decide(ids[0], Action.ACCEPT, "bob")
+    app = open_page()
+    (step,) = workbench.review.steps("me", mined=True)
+    app.button(key=f"undo-{step.first_id}").click().run()
+    assert not app.exception
+    assert [record.texts.negative for record in store.get_many(ids)] == ["mined", None, None]
+    assert [toast.value.replace("\\", "") for toast in app.toast] == [
+        "Undone: 2 triples.",
+        "Not undone: 1 triple. bob gave a verdict on this triple with the texts you gave it.",
+    ]
 
 
 def test_one_triple_is_followed_from_its_decisions_to_its_version(workspace: Path, workbench: Workbench, many: list[str]):
@@ -170,10 +194,36 @@ def test_a_selection_is_kept_over_pages_and_filters(workspace: Path, workbench: 
     assert app.button(key="bulk-accept").label == "Accept 3"
     app.text_input(key="text").set_value("subject 2").run()
     assert app.button(key="bulk-accept").label == "Accept 3"
-    app.button(key="bulk-accept").click().run()
-    assert workbench.dataset.count(ACCEPTED) == 3
     app.button(key="clear-selection").click().run()
     assert app.button(key="bulk-accept").disabled
+
+
+def select_rows(app: AppTest, *rows: int) -> AppTest:
+    """Tick rows of the table as it stands."""
+    app.session_state[app.dataframe[0].key] = {"selection": {"rows": list(rows)}}
+    return app.run()
+
+
+def test_what_takes_the_place_of_decided_rows_is_not_selected(workspace: Path, workbench: Workbench, many: list[str]):
+    app = open_page(verdict="pending")
+    select_rows(app, 0, 2)
+    assert app.button(key="bulk-accept").label == "Accept 2"
+    app.button(key="bulk-accept").click().run()
+    assert not app.exception
+    assert [r.id for r in workbench.dataset.search(ACCEPTED)] == [many[0], many[2]]
+    assert list(app.dataframe[0].value["no."])[:3] == [2, 4, 5]
+    assert app.button(key="bulk-accept").disabled  # nothing is selected: neither what stands there now nor what is out of sight
+    select_rows(app, 1).button(key="bulk-accept").click().run()
+    assert [r.id for r in workbench.dataset.search(ACCEPTED)] == [many[0], many[2], many[3]]
+
+
+def test_a_selection_goes_with_its_triples_where_the_rows_move(workspace: Path, workbench: Workbench, many: list[str]):
+    app = select_rows(open_page(verdict="pending"), 1)
+    workbench.review.decide(many[0], Action.ACCEPT, "ann")  # somebody else, meanwhile: all rows move up by one
+    app.run()
+    assert app.button(key="bulk-accept").label == "Accept 1"
+    app.button(key="bulk-accept").click().run()
+    assert [r.id for r in workbench.dataset.search(ACCEPTED)] == [many[0], many[1]]
 
 
 def test_ranges_of_suspicion_and_days_narrow_the_table(workspace: Path, workbench: Workbench):
@@ -187,6 +237,17 @@ def test_ranges_of_suspicion_and_days_narrow_the_table(workspace: Path, workbenc
     assert list(app.dataframe[0].value["no."]) == [1, 3]
     app.date_input(key="since").set_value(datetime.now(UTC).date() + timedelta(days=2)).run()
     assert any("No triple passes" in m.value for m in app.markdown)
+
+
+def test_filters_are_counted_and_cleared_together(workspace: Path, many: list[str]):
+    app = open_page(verdict="pending", text="subject 2")
+    app.toggle(key="bare").set_value(True).run()
+    assert any("No triple passes" in m.value for m in app.markdown)
+    assert app.button(key="clear-filters").label == "Clear 3 filters"
+    app.button(key="clear-filters").click().run()
+    assert not app.exception
+    assert len(app.dataframe[0].value) == 50
+    assert "clear-filters" not in [b.key for b in app.button]
 
 
 def test_clusters_are_settled_by_one_click_and_undone_as_one(workspace: Path, workbench: Workbench, many: list[str]):
@@ -204,6 +265,55 @@ def test_clusters_are_settled_by_one_click_and_undone_as_one(workspace: Path, wo
     assert workbench.dataset.count(TripleFilter(verdict=Verdict.REJECTED)) == 0
 
 
+def test_a_cluster_whose_best_was_rejected_meanwhile_is_left_alone(workspace: Path, workbench: Workbench, many: list[str]):
+    pairs = [[many[0], many[1], 0.9], [many[8], many[9], 0.85]]
+    write_json(workbench.settings.workspace / "checks" / "scores.json", {"scores": {}, "near_duplicates": pairs})
+    app = open_page(section="Duplicates")
+    workbench.review.decide(many[0], Action.REJECT, "ann", reason="duplicate")
+    app.button(key="keep-all").click().run()
+    assert not app.exception
+    assert workbench.review.card(many[1]).standing.verdict is Verdict.PENDING
+    assert workbench.review.card(many[9]).standing.verdict is Verdict.REJECTED
+    assert any("1 cluster was left" in t.value for t in app.toast)
+
+
+def compare_by_hand(workbench: Workbench, ids: list[str], vectors: list[list[float]]) -> None:
+    """What a comparison by meaning leaves, without the encoder."""
+    folder = workbench.settings.workspace / "likeness"
+    folder.mkdir()
+    np.save(folder / "vectors-x.npy", np.array(vectors, dtype=np.float16))
+    texts = [content_id(f"{r.texts.query}\n{r.texts.positive}") for r in workbench.review.cards(ids)]
+    write_json(folder / "listing.json", {"ids": ids, "texts": texts, "file": "vectors-x.npy", "made_at": "2026-01-01T00:00:00"})
+
+
+def test_similar_triples_are_selected_decided_on_and_undone_as_one(workspace: Path, workbench: Workbench, many: list[str]):
+    compare_by_hand(workbench, many[:4], [[1.0, 0.0], [0.96, 0.28], [0.8, 0.6], [0.0, 1.0]])
+    app = open_page(triple=many[0])
+    app.toggle(key="similar").set_value(True).run()
+    assert any("2 of 4 triples, compared" in c.value for c in app.caption)  # 0.96 and 0.8 of at least 0.8
+    assert any("56 triples came after" in c.value for c in app.caption)
+    app.slider(key="similar-least").set_value(0.9).run()
+    app.button(key="select-similar-too").click().run()
+    assert app.button(key="bulk-reject").label == "Reject 2"
+    app.button(key="bulk-reject").click().run()
+    assert not app.exception
+    rejected = workbench.dataset.search(TripleFilter(verdict=Verdict.REJECTED))
+    assert [r.id for r in rejected] == many[:2]
+    (step,) = workbench.review.steps("me")
+    app.button(key=f"undo-{step.first_id}").click().run()
+    assert workbench.dataset.count(TripleFilter(verdict=Verdict.REJECTED)) == 0
+
+
+def test_before_a_comparison_similar_triples_go_by_words_and_say_how_to_get_more(workspace: Path, workbench: Workbench, many: list[str]):
+    app = open_page(triple=many[0])
+    app.toggle(key="similar").set_value(True).run()
+    assert any("By words of query and positive" in c.value for c in app.caption)
+    assert app.button(key="liken").label == "Compare all triples by meaning"
+    compare_by_hand(workbench, many[1:3], [[1.0, 0.0], [0.0, 1.0]])
+    app.run()
+    assert any("after the triples were compared" in c.value for c in app.caption)
+
+
 def test_without_a_check_the_duplicates_say_what_to_do(workspace: Path, many: list[str]):
     app = open_page(section="Duplicates")
     assert any("Nobody looked for near duplicates yet" in m.value for m in app.markdown)
@@ -215,6 +325,7 @@ def test_every_format_can_be_downloaded_and_says_what_it_does_not_hold(workspace
         app.selectbox(key="export-format").set_value(format_.value).run()
         assert not app.exception
         assert any("Not in it" in c.value and "who decided" in c.value for c in app.caption)
+        assert any("A spreadsheet computes a cell" in c.value for c in app.caption) is (format_ is ExportFormat.CSV)
 
 
 def test_pairs_come_in_with_name_instruction_and_weight_and_can_be_mined(workspace: Path, workbench: Workbench):
@@ -230,6 +341,17 @@ def test_pairs_come_in_with_name_instruction_and_weight_and_can_be_mined(workspa
     assert workbench.dataset.weights() == {"nq": 0.5}
     assert any("1 triples have none" in c.value for c in app.caption)
     assert app.button(key="mine")
+
+
+def test_data_without_a_name_are_shown_and_keep_the_weight_of_the_name_they_get(workspace: Path, workbench: Workbench):
+    workbench.dataset.set_weight("import", 0.5)
+    app = open_page(section="Import and export")
+    app.text_input(key="import-source").set_value(" ").run()
+    assert app.number_input(key="import-weight-import").value == 0.5
+    app.file_uploader(key="import-file").upload("pairs.csv", b"question,answer\nwhy,because\n").run()
+    app.button(key="import").click().run()
+    assert not app.exception
+    assert workbench.dataset.weights() == {"import": 0.5}
 
 
 def test_a_difference_shows_the_texts_before_and_after(workspace: Path, workbench: Workbench, many: list[str]):

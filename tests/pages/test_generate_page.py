@@ -11,6 +11,7 @@ from core.domain.review import Action
 from core.jobs.child import run_child
 from core.jobs.context import STOP_FILE, ask_to_end, end_request
 from core.storage.batches import BatchStore
+from core.storage.jobs import JobStore
 from core.storage.ledger import Leaving, Ledger
 from core.workbench import Workbench
 from tests.core.generation.jobs import Bench, make_plan
@@ -69,6 +70,21 @@ def test_a_job_is_shown_with_its_failures_and_raw_replies(workbench: Workbench, 
     assert not page.exception
     assert {metric.label: metric.value for metric in page.metric if metric.label in ("Parsed", "Failed")} == {"Parsed": "3", "Failed": "1"}
     assert "not json at all" in words(page, "code")
+
+
+def test_a_job_that_brought_nothing_is_failed_and_says_why_and_what_to_do(workbench: Workbench, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(workbench.jobs, "_launch", lambda job: None)
+    bench = Bench(workbench, workbench.settings.jobs_folder)
+    job = bench.desk.start_generation(make_plan(2))
+    bench.model = ScriptedModel(lambda request, n: "not json at all")
+    store = JobStore(workbench.database, workbench.settings.jobs_folder)
+    run_child(job.id, store, {JobKind.GENERATE: bench.desk.run_generation})
+    page = open_page()
+    assert not page.exception
+    assert "All 2 requests failed, 2 as not_json" in words(page, "error")
+    assert "another seed" in words(page, "error")
+    assert "not json at all" in words(page, "code")
+    assert "0 new triples" in words(page, "markdown")
 
 
 def test_yields_are_told_by_prompt_version_group_language_and_model_with_their_cost(workbench: Workbench, monkeypatch: pytest.MonkeyPatch):

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 from dataclasses import asdict, replace
 
 import pytest
@@ -9,6 +10,7 @@ from core.domain.encoder import EncoderSpec
 from core.domain.jobs import Failure, Job, JobKind, JobState
 from core.domain.plans import TrainingPlan
 from core.jobs.events import EventWriter
+from core.jobs.processes import mark_of
 from core.settings import PROJECT_FOLDER
 from core.storage.artifacts import sha256_of, write_json
 from core.storage.database import now
@@ -32,6 +34,7 @@ def add_run(workbench, job_id: str, plan: TrainingPlan, *, steps: int, failure: 
     values = plan.model_dump(mode="json")
     job = Job(job_id, JobKind.TRAIN, "Train a model", JobState.DONE, values, "h", folder, created_at=now())
     workbench._job_store.add(replace(job, state=JobState.RUNNING))
+    workbench._job_store.set(job_id, started_at=now())
     folder.mkdir(parents=True)
     events = EventWriter(folder / "events.jsonl")
     parity = {"eos_last_on_both_sides": True, "no_chat_template": True, "within_length": True, "texts_checked": 8, "adapted_modules": 14}
@@ -118,8 +121,12 @@ def test_two_runs_are_compared_by_curves_and_plans(page, workbench):
     page.run()
     page.button_group(key="train-view").set_value("Compare").run()
     assert not page.exception
-    assert len(page.get("vega_lite_chart")) == 2
-    assert list(page.dataframe[0].value["Field"]) == ["temperature"]
+    assert len(page.get("vega_lite_chart")) == 3
+    assert list(page.dataframe[0].value["Run"]) == ["A", "B"]
+    assert list(page.dataframe[0].value["Probes' MRR"]) == ["0.750 (n = 2)", "0.750 (n = 2)"]
+    assert list(page.dataframe[1].value["Field"]) == ["temperature"]
+    assert set(page.dataframe[1].value.columns) == {"Field", "A", "B"}
+    assert "do not compare, because their denominators differ (temperature)" in words(page)
 
 
 def test_advanced_choices_become_the_plan_and_a_clone_shows_them_again(page, workbench):
@@ -159,7 +166,7 @@ def test_the_denominator_is_shown_as_a_picture_and_the_adapter_is_written(page, 
     job = add_run(workbench, "train-ffffff", workbench.training.preset(dataset_version_id=version.id), steps=2)
     EventWriter(job.folder / "events.jsonl").write(
         "similarities", step=2, cosines=[[0.9, 0.1]], kinds=[["positive", "left out"]], queries=["<b>q</b>"], documents=["d", "e"],
-        counted=1.5, batch_queries=1, batch_documents=2,
+        counted=1.5, batch_queries=1, batch_documents=2, margin=0.1, masked=3,
     )  # fmt: skip
     adapter = job.folder / "adapter"
     adapter.mkdir()
@@ -171,8 +178,65 @@ def test_the_denominator_is_shown_as_a_picture_and_the_adapter_is_written(page, 
     assert not page.exception
     assert len(page.get("vega_lite_chart")) == 6
     assert "1.5 of them on average" in words(page)
+    assert "scores more than 0.1 above the positive" in words(page)
+    assert "so are 3 pairs" in words(page)
     page.button(key="train-export").click().run()
     assert not page.exception
-    written = workbench.settings.workspace / "exports" / "train-ffffff"
+    written = workbench.settings.workspace / "exports" / "train-ffffff-step-2"
     assert (written / "adapter_model.safetensors").read_bytes() == b"weights"
     assert version.content_hash in (written / "README.md").read_text()
+    assert page.get("download_button")[0].proto.label.startswith("Download as zip")
+
+
+def add_waiting(workbench, version, job_id: str, *, state: JobState, place: float) -> None:
+    """A training at work or in line, as its process leaves it; this test's own process stands for it."""
+    plan = workbench.training.preset(dataset_version_id=version.id).model_dump(mode="json")
+    folder = workbench.settings.jobs_folder / job_id
+    workbench._job_store.add(Job(job_id, JobKind.TRAIN, f"Train {job_id}", state, plan, "h", folder, created_at=now()))
+    mark = mark_of(os.getpid())
+    workbench._job_store.set(job_id, pid=mark.pid, process_start=mark.started, boot_id=mark.boot_id)
+    write_json(folder / "place.json", {"place": place})
+
+
+def test_the_line_is_shown_and_changed_on_the_page_and_told_before_a_run_joins_it(page, workbench):
+    version = add_version(workbench)
+    add_waiting(workbench, version, "train-one", state=JobState.RUNNING, place=1)
+    add_waiting(workbench, version, "train-two", state=JobState.QUEUED, place=2)
+    add_waiting(workbench, version, "train-three", state=JobState.QUEUED, place=3)
+    page.run()
+    assert not page.exception
+    told = words(page).replace("\\", "")
+    assert "queued, 1st in line, behind Train train-one (train-one)" in told
+    assert "queued, 2nd in line, behind Train train-two (train-two)" in told
+    page.button(key="line-up-train-three").click().run()
+    assert not page.exception
+    assert list(workbench.jobs.line.places()) == ["train-three", "train-two"]
+    page.button_group(key="train-view").set_value("New run").run()
+    assert not page.exception
+    assert page.button(key="train-start").label == "Put in line"
+    assert "behind Train train-one" in page.info[0].value.replace("\\", "")
+    home = AppTest.from_file(str(PROJECT_FOLDER / "pages" / "shell.py"), default_timeout=20).run()
+    assert not home.exception
+    assert "queued, 1st in line, behind Train train-one" in words(home).replace("\\", "")
+
+
+def test_the_merged_model_is_written_by_a_job_that_the_page_watches(page, workbench):
+    version = add_version(workbench)
+    job = add_run(workbench, "train-gggggg", workbench.training.preset(dataset_version_id=version.id), steps=2)
+    spec = EncoderSpec(adapter=str(job.folder / "adapter"), adapter_hash="x")
+    write_json(job.folder / "result.json", {"state": "done", "result": {"steps": 2, "encoder": spec.as_dict()}})
+    workbench._job_store.set(job.id, dataset_version_id=version.id)
+    page.run()
+    assert "GB of disk" in words(page)
+    page.button(key="train-merge").click().run()
+    assert not page.exception
+    (started,) = workbench.jobs.find(JobKind.EXPORT)
+    assert started.plan == {
+        "run_id": job.id,
+        "folder": str(workbench.settings.workspace / "exports/train-gggggg-step-2-merged"),
+        "steps": [],
+    }
+    assert workbench.jobs.wait(started.id, timeout_seconds=120).state is JobState.FAILED  # this run has no adapter
+    page.run()
+    assert not page.exception
+    assert page.button(key="train-merge-resume")

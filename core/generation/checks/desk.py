@@ -14,10 +14,9 @@ from pydantic import ValidationError
 from core.domain.checks import DEFAULT_THRESHOLDS, SCORES, CheckPlan, Nearness, Thresholds
 from core.domain.encoder import EncoderSpec
 from core.domain.groups import TaskGroup
-from core.domain.identity import content_id
 from core.domain.jobs import Job, JobKind
 from core.domain.review import TripleRecord
-from core.domain.triple import Flag, Texts, Triple
+from core.domain.triple import Flag, Triple, Verdict
 from core.generation.checks.by_encoder import (
     MEANT_FOR,
     check_nearness,
@@ -28,6 +27,7 @@ from core.generation.checks.by_encoder import (
     swapped,
 )
 from core.generation.checks.lengths import length_shares
+from core.generation.checks.measured import MeasuredNearness, text_id
 from core.generation.checks.triple_checks import check_triple
 from core.generation.checks.words import gram_similarity
 from core.jobs.board import JobBoard
@@ -41,10 +41,12 @@ if TYPE_CHECKING:
 
 THRESHOLDS = "check_thresholds"
 SCORES_FILE = "scores.json"
+MEASURED_FILE = "nearness.jsonl"
 FRESH_SECONDS = 5.0
 TRIPLES_A_STEP = 256  # checked, scored and written together
 LOWEST_SHARE = 0.6  # pairs are looked for down to here, so that the histogram shows what a lower threshold would flag
-MOST_NAMED = 5000  # near-duplicate pairs that are kept for the list
+PAIRS_A_STEP = 5000  # between two reports of progress
+MOST_NAMED = 50_000  # near-duplicate pairs that are kept for the list
 
 
 class CheckDesk:
@@ -63,6 +65,7 @@ class CheckDesk:
         self._preferences = preferences
         self._folder = folder
         self._open_encoder = open_encoder
+        self._measured = MeasuredNearness(folder / MEASURED_FILE)
         self._current, self._read_again_at = DEFAULT_THRESHOLDS, 0.0
 
     def thresholds(self) -> Thresholds:
@@ -104,29 +107,31 @@ class CheckDesk:
         return {name: stored.get("scores", {}).get(name, []) for name in SCORES}
 
     def near_duplicates(self) -> list[tuple[str, str, float]]:
-        """Pairs of triples of the last check that say nearly the same: (earlier, later, similarity), the most alike first."""
+        """Pairs that say nearly the same, by the last check: (earlier, later, similarity), the most alike first and rejected ones last."""
         stored = read_json(self._folder / SCORES_FILE) or {}
         return [(str(a), str(b), float(share)) for a, b, share in stored.get("near_duplicates", [])]
 
     def run(self, context: JobContext) -> dict[str, Any]:
-        """Do a check job's work. Stopped halfway, what was checked keeps its new flags."""
+        """Do a check job's work. Stopped or killed halfway, what was checked keeps its new flags, and what was measured is not again."""
         started = time.monotonic()
         plan = CheckPlan.model_validate(context.plan)
         records = list(self._triples.each())
-        context.progress(0, len(records), "triples", "looking for near duplicates")
-        pairs = self._pairs(records, plan.thresholds)
+        pairs = self._pairs(records, plan.thresholds, context)
         nearest = _nearest(pairs)
         encoder = self._open_encoder(EncoderSpec.baseline()) if plan.encoder and records else None
-        known = self._known_nearness()
+        known = self._measured.read()
         scores: dict[str, list[float]] = {name: [] for name in SCORES}
-        measured: dict[str, list[float | None]] = {}
         codes: Counter[str] = Counter()
         done = changed = 0
         for step in _steps(records):
             if context.stop_requested():
                 break
             triples = [record.triple.with_texts(record.texts) for record in step]
-            nearness = _measured(triples, encoder, known)
+            ids = [text_id(triple.texts) for triple in triples]
+            if encoder is not None:
+                new_texts = [triple for triple, i in zip(triples, ids, strict=True) if i not in known]
+                known |= self._measure(new_texts, encoder)
+            nearness = [known.get(i) for i in ids]
             found = {
                 record.id: _flags(record.id, triple, near, nearest, plan.thresholds)
                 for record, triple, near in zip(step, triples, nearness, strict=True)
@@ -139,15 +144,16 @@ class CheckDesk:
             self._triples.set_nearness({record.id: near_by_id[record.id] for record in still})
             for triple, near, record in zip(triples, nearness, step, strict=True):
                 _add_scores(scores, triple, near, nearest.get(record.id))
-                if near is not None:
-                    measured[text_id(triple.texts)] = [near.positive, near.negative]
                 codes.update({flag.code for flag in found[record.id]})
             done, changed = done + len(step), changed + len(new)
             context.progress(done, len(records), "triples")
         pairs = [pair for pair in pairs if pair[2] >= plan.thresholds.near_duplicate]
-        listed = sorted(((a, b, round(share, 3)) for a, b, share in pairs), key=lambda pair: (-pair[2], pair))
+        settled = {record.id for record in records if record.standing.verdict is Verdict.REJECTED}
+        listed = sorted(  # what is settled comes last: it must not take the place of what is open
+            ((a, b, round(share, 3)) for a, b, share in pairs), key=lambda pair: (not settled.isdisjoint(pair[:2]), -pair[2], pair)
+        )
         values = {name: [round(value, 3) for value in some] for name, some in scores.items()}
-        write_json(self._folder / SCORES_FILE, {"scores": values, "near_duplicates": listed[:MOST_NAMED], "nearness": known | measured})
+        write_json(self._folder / SCORES_FILE, {"scores": values, "near_duplicates": listed[:MOST_NAMED]})
         return {
             "checked": done,
             "changed": changed,
@@ -156,34 +162,28 @@ class CheckDesk:
             "seconds": round(time.monotonic() - started, 2),
         }
 
-    def _pairs(self, records: Sequence[TripleRecord], thresholds: Thresholds) -> list[tuple[str, str, float]]:
+    def _measure(self, triples: Sequence[Triple], encoder: TextEncoder) -> dict[str, Nearness]:
+        """Cosines of these triples by `text_id`, kept before anything else is done with them."""
+        if not triples:
+            return {}
+        measured = dict(zip((text_id(triple.texts) for triple in triples), measure_nearness(triples, encoder), strict=True))
+        self._measured.add(measured)
+        return measured
+
+    def _pairs(self, records: Sequence[TripleRecord], thresholds: Thresholds, context: JobContext) -> list[tuple[str, str, float]]:
         from core.generation.checks.minhash import find_near_duplicates  # numpy: only where a job runs
 
         texts = [f"{record.texts.query}\n{record.texts.positive}" for record in records]
-        found = find_near_duplicates(texts, threshold=min(LOWEST_SHARE, thresholds.near_duplicate))
-        return [(records[a].id, records[b].id, share) for a, b, share in found]
 
-    def _known_nearness(self) -> dict[str, list[float | None]]:
-        stored = read_json(self._folder / SCORES_FILE) or {}
-        known: dict[str, list[float | None]] = stored.get("nearness", {})
-        return known
+        def tell(read: int) -> None:
+            context.progress(read, len(texts), "triples", "looking for near duplicates")
 
-
-def text_id(texts: Texts) -> str:
-    """Texts that were scored once are not scored again, whatever triple they stand in."""
-    return content_id(texts.query, texts.positive, texts.negative)
-
-
-def _measured(triples: Sequence[Triple], encoder: TextEncoder | None, known: dict[str, list[float | None]]) -> list[Nearness | None]:
-    """Cosines of each triple: those known from an earlier check, the rest by the encoder; None without one."""
-    ids = [text_id(triple.texts) for triple in triples]
-    missing = [triple for triple, i in zip(triples, ids, strict=True) if i not in known]
-    new = dict(zip((text_id(t.texts) for t in missing), measure_nearness(missing, encoder), strict=True)) if encoder and missing else {}
-    found: list[Nearness | None] = []
-    for i in ids:
-        positive, negative = known.get(i, (None, None))
-        found.append(new.get(i) if positive is None else Nearness(positive, negative))
-    return found
+        found: list[tuple[str, str, float]] = []
+        for a, b, share in find_near_duplicates(texts, threshold=min(LOWEST_SHARE, thresholds.near_duplicate), tell=tell):
+            found.append((records[a].id, records[b].id, share))
+            if len(found) % PAIRS_A_STEP == 0:
+                context.progress(len(texts), len(texts), "triples", f"{len(found):,} pairs that share some text so far")
+        return found
 
 
 def _flags(

@@ -1,4 +1,4 @@
-"""The templates that ship with the project, one file per group and step."""
+"""The templates that ship with the project: one file per group and step of generation, and one for rewriting, which all groups share."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ FOLDER = Path(__file__).parent / "templates"
 
 
 def prompts_there_are() -> Iterator[tuple[TaskGroup, PromptStep]]:
-    """Every group with its steps; the symmetric groups have no brainstorm."""
+    """Every group with its steps of generation; the symmetric groups have no brainstorm."""
     for group, facts in GROUPS.items():
         if facts.brainstormed:
             yield group, PromptStep.BRAINSTORM
@@ -28,7 +28,7 @@ def builtin_template(group: TaskGroup, step: PromptStep) -> str:
     Raises:
         NotFound: the group has no such step.
     """
-    path = FOLDER / f"{group.value}.{step.value}.txt"
+    path = FOLDER / ("rewrite.txt" if step is PromptStep.REWRITE else f"{group.value}.{step.value}.txt")
     if not path.exists():
         raise NotFound(f"The group {group.value} has no {step.value} prompt.", hint="Its instruction is fixed; only examples are written.")
     return path.read_text(encoding="utf-8")

@@ -11,6 +11,7 @@ from core.domain.task import TaskState
 from core.domain.triple import SlotValue
 from core.errors import BadTemplate, NothingToDo
 from core.generation.prompts.builtin_templates import builtin_template
+from core.generation.prompts.rewrite_slots import rewrite_slots, sample_rewriting
 from core.generation.prompts.slots import allowed_slots, choose_task, draw_example, draw_topics, required_slots, stream, values_of
 from core.generation.prompts.templating import check_template, render
 from core.storage.prompts import PromptStore
@@ -121,6 +122,8 @@ class PromptLibrary:
         if step is PromptStep.BRAINSTORM:
             slots: dict[str, SlotValue] = {"count": 20, "topics": draw_topics(random, ()), **pinned}
             return Preview(render(template, slots), slots, None)
+        if step is PromptStep.REWRITE:
+            return self._sample_rewriting(group, template, pinned, random.randrange(1 << 30))
         draw = draw_example(group, random, languages or {"English": 1.0})
         slots = {**draw.slots, **pinned}
         task = str(pinned.get("task") or self._some_task(group, random.randrange(1 << 30)))
@@ -133,6 +136,12 @@ class PromptLibrary:
         """Slots a template must use, each with its values where they come from a fixed list (else an empty tuple)."""
         values = values_of(group, step)
         return {name: values.get(name, ()) for name in sorted(required_slots(group, step))}
+
+    def _sample_rewriting(self, group: TaskGroup, template: str, pinned: Mapping[str, SlotValue], seed: int) -> Preview:
+        plan = sample_rewriting(group, str(pinned.get("task") or self._some_task(group, seed)))
+        slots: dict[str, SlotValue] = {**rewrite_slots(plan, plan.field.key_in(group) or ""), **pinned}
+        shown = {name: slots[name] for name in ("field", "language", "length")}
+        return Preview(render(template, slots), shown, plan.task, plan.language)
 
     def _some_task(self, group: TaskGroup, seed: int) -> str:
         facts = GROUPS[group]

@@ -13,6 +13,7 @@ from core.domain.prompt import PromptStep
 from core.domain.triple import SlotValue
 
 LANGUAGE_SLOTS = frozenset(("language", "src_lang", "tgt_lang"))
+REWRITE_SLOTS = frozenset(("task", "group", "field", "others", "current", "faults", "purpose", "language", "length", "key"))
 _LEVELS = ("high school", "college", "PhD")
 _SCHOOL_LEVELS = ("elementary school", "high school", "college")
 _CLARITY = ("clear", "understandable with some effort", "ambiguous")
@@ -56,6 +57,8 @@ def required_slots(group: TaskGroup, step: PromptStep) -> frozenset[str]:
     """Slots a template must use."""
     if step is PromptStep.BRAINSTORM:
         return frozenset(("count", "topics"))
+    if step is PromptStep.REWRITE:
+        return REWRITE_SLOTS
     languages = {"src_lang", "tgt_lang"} if group is TaskGroup.BITEXT else {"language"}
     task = {"task"} if GROUPS[group].brainstormed else set()
     return frozenset(VALUES[group]) | languages | task

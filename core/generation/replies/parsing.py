@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -79,26 +79,34 @@ def read_object(reply: ChatReply, wanted: Collection[str] = ()) -> Reading:
 
 def read_example(group: TaskGroup, reply: ChatReply) -> tuple[Texts | None, Reading]:
     """The texts of one example, or None and why."""
-    reading = read_object(reply, GROUPS[group].fields)
+    facts = GROUPS[group]
+    texts, reading = read_texts(facts.fields, reply)
     if reading.reason:
         return None, reading
+    negative = texts[facts.negative_field] if facts.negative_field else None
+    return Texts(texts[facts.query_field], texts[facts.positive_field], negative), reading
+
+
+def read_texts(names: Sequence[str], reply: ChatReply) -> tuple[dict[str, str], Reading]:
+    """The texts of a reply by the names of their fields; none, with a reason, where one of them is missing or no text."""
+    reading = read_object(reply, names)
+    if reading.reason:
+        return {}, reading
     given = {fold_key(key): value for key, value in reading.value.items()}
     texts: dict[str, str] = {}
-    for name in GROUPS[group].fields:
+    for name in names:
         value = given.get(fold_key(name))
         if isinstance(value, int | float) and not isinstance(value, bool):
             value = str(value)  # a label such as 3
         if not isinstance(value, str):
             found = "missing" if fold_key(name) not in given else f"a {type(value).__name__}, not text"
-            return None, Reading(reason="wrong_shape", detail=f"The field “{name}” is {found}.")
+            return {}, Reading(reason="wrong_shape", detail=f"The field “{name}” is {found}.")
         if not value.strip():
-            return None, Reading(reason="blank_field", detail=f"The field “{name}” is blank.")
+            return {}, Reading(reason="blank_field", detail=f"The field “{name}” is blank.")
         if has_half_character(value):
-            return None, Reading(reason="wrong_shape", detail=f"The field “{name}” holds half of a character.")
+            return {}, Reading(reason="wrong_shape", detail=f"The field “{name}” holds half of a character.")
         texts[name] = value.strip()
-    facts = GROUPS[group]
-    negative = texts[facts.negative_field] if facts.negative_field else None
-    return Texts(texts[facts.query_field], texts[facts.positive_field], negative), reading
+    return texts, reading
 
 
 def read_tasks(reply: ChatReply) -> tuple[list[tuple[str, str]], Reading]:

@@ -14,7 +14,7 @@ from core.domain.task import EmbeddingTask, TaskState
 from core.domain.triple import Flag, Triple
 from core.generation.checks.side_process import Checked
 from core.generation.checks.triple_checks import check_triple
-from core.generation.replies.parsing import read_example, read_tasks
+from core.generation.replies.parsing import Reading, read_example, read_tasks, read_texts
 from core.storage.tasks import TaskStore
 
 
@@ -169,6 +169,30 @@ class TaskReader:
     def prepare(self, replies: Sequence[tuple[RequestRecord, ChatReply]]) -> Prepared:
         """Nothing has to be waited for: all is read when it is stored."""
         return Prepared(_known(None), lambda: self.read_all(replies))
+
+
+class FieldReader:
+    """Replies of the rewrite step hold one text. It stays in the ledger until a person takes it over: nothing else is stored."""
+
+    def read(self, record: RequestRecord, reply: ChatReply) -> Outcome:
+        """Say whether a reply holds the text that was asked for."""
+        text, reading = read_field(record, reply)
+        return Outcome(reading.reason, reading.detail) if text is None else Outcome(sample=text[:120])
+
+    def read_all(self, replies: Sequence[tuple[RequestRecord, ChatReply]]) -> list[Outcome]:
+        """Read several replies, one after another."""
+        return [self.read(record, reply) for record, reply in replies]
+
+    def prepare(self, replies: Sequence[tuple[RequestRecord, ChatReply]]) -> Prepared:
+        """Nothing has to be waited for."""
+        return Prepared(_known(None), lambda: self.read_all(replies))
+
+
+def read_field(record: RequestRecord, reply: ChatReply) -> tuple[str | None, Reading]:
+    """The one text a request of the rewrite step asked for, or None and why."""
+    names = list((record.request.schema or {}).get("properties", ()))
+    texts, reading = read_texts(names, reply)
+    return (next(iter(texts.values())) if texts else None), reading
 
 
 def _known(value: Any) -> Future[Any]:

@@ -43,6 +43,11 @@ def task_list_schema(count: int, *, bounded: bool = False) -> dict[str, Any]:
     return _object({"tasks": tasks})
 
 
+def field_schema(name: str) -> dict[str, Any]:
+    """Schema of a reply that holds one text: `{name: "…"}`."""
+    return _object({name: {"type": "string"}})
+
+
 def words_asked(group: TaskGroup, name: str, slots: Mapping[str, SlotValue]) -> int:
     """About how many words a field is asked to have."""
     facts = GROUPS[group]

@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 
 from core.domain.prompt import PromptStep
 from core.domain.request import RequestRecord
-from core.generation.replies.reply_readers import ExampleReader, TaskReader
+from core.generation.replies.reply_readers import ExampleReader, FieldReader, TaskReader
+from core.generation.sending.bookkeeper import Reader
 from core.storage.ledger import Ledger
 from core.storage.replies import StoredReplies
 
@@ -30,10 +31,14 @@ class ReplyShelf:
     def __init__(self, ledger: Ledger, replies: StoredReplies, examples: ExampleReader, tasks: TaskReader) -> None:
         self._ledger = ledger
         self._replies = replies
-        self._readers: dict[PromptStep, ExampleReader | TaskReader] = {PromptStep.EXAMPLE: examples, PromptStep.BRAINSTORM: tasks}
+        self._readers: dict[PromptStep, Reader] = {
+            PromptStep.EXAMPLE: examples,
+            PromptStep.BRAINSTORM: tasks,
+            PromptStep.REWRITE: FieldReader(),
+        }
 
     def failed(self, reasons: Sequence[str] = (), *, limit: int = 200) -> list[RequestRecord]:
-        """Requests whose reply could not be used, with raw reply and reason, oldest first."""
+        """Requests whose answer could not be used, with the answer as it came and the reason, oldest first."""
         return [self._ledger.get(key) for key in self._replies.failed(reasons, limit=limit)]
 
     def duplicates(self, *, limit: int = 200) -> list[RequestRecord]:
@@ -50,7 +55,7 @@ class ReplyShelf:
 
     def reread(self, reasons: Sequence[str] = (), *, tell: Callable[[int, int], None] = lambda done, total: None) -> RereadReport:
         """Read all failed replies again, or those that failed for one of `reasons`. `tell` hears (done, total)."""
-        keys = self._replies.failed(reasons)
+        keys = self._replies.failed(reasons, replies_only=True)
         gained = added = duplicates = 0
         still: Counter[str] = Counter()
         for done, key in enumerate(keys, 1):

@@ -14,9 +14,9 @@ from core.errors import EndpointUnreachable
 from core.generation.replies.reply_readers import Outcome
 from core.generation.sending.attempts import cap_of
 from core.generation.sending.bookkeeper import READ_AT_ONCE, Reader, read_together
-from core.generation.sending.purse import Purse
+from core.generation.sending.purse import Purse, bill
 from core.llm.batch_client import BatchAnswer, BatchClient
-from core.llm.pricing import BATCH_SHARE, price
+from core.llm.pricing import BATCH_SHARE
 from core.llm.retry import Trouble
 from core.storage.batches import BatchStore
 from core.storage.ledger import CUT_OFF_REASON, Ledger, Received
@@ -124,11 +124,6 @@ class Answers:
             read_together(self._ledger, self._told.reader, received[start : start + READ_AT_ONCE], self._told.was_read)
 
     def _paid(self, record: RequestRecord, reply: ChatReply) -> Received:
-        request, worst = record.request, self._reserves.of(record.key)
-        full = price(request.base_url, request.model, reply.prompt_tokens, reply.completion_tokens, self._plan.price)
-        cost = None if full is None else full * BATCH_SHARE
-        counted = reply.prompt_tokens is not None and reply.completion_tokens is not None
-        tokens = (reply.prompt_tokens or 0) + (reply.completion_tokens or 0)
-        uncounted = Amount(0 if counted else worst.tokens, worst.money if cost is None else 0.0)  # then the worst case is assumed
-        self._reserves.settle(record.key, Amount(tokens + uncounted.tokens, (cost or 0.0) + uncounted.money))
-        return Received(record.key, reply, cost, first=record if record.raw is not None else None, worst=uncounted)
+        received, paid = bill(record, reply, self._reserves.of(record.key), self._plan.price, share=BATCH_SHARE)
+        self._reserves.settle(record.key, paid)
+        return received

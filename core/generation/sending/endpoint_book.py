@@ -128,9 +128,7 @@ class EndpointBook:
         model = EndpointModel(
             endpoint.base_url,
             endpoint.model,
-            key=self._teachers.key(endpoint.api_key_env),
-            key_name=endpoint.api_key_env,
-            timeout_seconds=endpoint.timeout_seconds,  # a model on this machine may take that long for its first reply
+            **self._teachers.access(endpoint),  # a model on this machine may need all of the time for its first reply
             habits=Habits(learned=partial(self._teachers.capabilities.keep, endpoint.base_url, endpoint.model)),
         )
         schema = {"type": "object", "properties": {"word": {"type": "string"}}, "required": ["word"], "additionalProperties": False}

@@ -5,10 +5,12 @@ from __future__ import annotations
 import asyncio
 from math import ceil
 
-from core.domain.plans import EndpointPlan
-from core.domain.request import Amount, PlannedRequest, RequestTally
+from core.domain.chat import ChatReply
+from core.domain.plans import EndpointPlan, Price
+from core.domain.request import Amount, PlannedRequest, RequestRecord, RequestTally
 from core.errors import BudgetReached
 from core.llm.pricing import price
+from core.storage.ledger import Received
 
 FEWEST_LETTERS_A_TOKEN = 2.0  # of ASCII, for the worst case, which must not be too small; no token is shorter than a byte elsewhere
 TOKENS_A_MESSAGE = 8  # role and marks around it
@@ -95,6 +97,22 @@ class Purse:
         if budget.tokens is not None and after.tokens > budget.tokens:
             what = f"the budget of {budget.tokens:,} tokens: {self._spent.tokens:,} are used"
             raise BudgetReached(f"The next request could pass {what}.", hint=KEPT)
+
+
+def bill(record: RequestRecord, reply: ChatReply, worst: Amount, own: Price | None, *, share: float = 1.0) -> tuple[Received, Amount]:
+    """The reply with its cost, to be stored, and what it took of the budget. What cannot be counted is taken to be the `worst` case.
+
+    `record` is the request as it was before the reply, `share` the part of the price that is asked.
+    """
+    request = record.request
+    full = price(request.base_url, request.model, reply.prompt_tokens, reply.completion_tokens, own)
+    cost = None if full is None else full * share
+    counted = reply.prompt_tokens is not None and reply.completion_tokens is not None
+    tokens = (reply.prompt_tokens or 0) + (reply.completion_tokens or 0)
+    uncounted = Amount(0 if counted else worst.tokens, worst.money if cost is None else 0.0)
+    first = record if record.raw is not None else None
+    paid = Amount(tokens + uncounted.tokens, (cost or 0.0) + uncounted.money)
+    return Received(record.key, reply, cost, first=first, worst=uncounted), paid
 
 
 def _most_tokens(text: str) -> int:

@@ -15,10 +15,9 @@ from core.errors import BudgetReached, EndpointError, EndpointRejected, Endpoint
 from core.generation.replies.reply_readers import Outcome
 from core.generation.sending.attempts import LARGEST_CAP, Attempts, TakenOver, ask, cap_of
 from core.generation.sending.bookkeeper import READ_AT_ONCE, Bookkeeper, Reader, read_together
-from core.generation.sending.purse import Purse
+from core.generation.sending.purse import Purse, bill
 from core.generation.sending.supply import Supply
 from core.jobs.context import JobContext
-from core.llm.pricing import price
 from core.storage.ledger import CUT_OFF_REASON, Ledger, Received
 
 CHARACTERS_A_TOKEN = 4.0  # of English; for estimates
@@ -136,14 +135,9 @@ class Sender:
         await self._keep(books, record, reply, attempts)
 
     async def _keep(self, books: Bookkeeper, record: RequestRecord, reply: ChatReply, attempts: Attempts) -> None:
-        request, worst = record.request, attempts.reserved or Amount()
-        cost = price(request.base_url, request.model, reply.prompt_tokens, reply.completion_tokens, self._plan.price)
-        counted = reply.prompt_tokens is not None and reply.completion_tokens is not None
-        tokens = (reply.prompt_tokens or 0) + (reply.completion_tokens or 0)
-        uncounted = Amount(0 if counted else worst.tokens, worst.money if cost is None else 0.0)  # then the worst case is assumed
-        attempts.end(Amount(tokens + uncounted.tokens, (cost or 0.0) + uncounted.money))
-        first = record if record.raw is not None else None
-        await books.received(record, Received(record.key, reply, cost, first=first, worst=uncounted))
+        received, paid = bill(record, reply, attempts.reserved or Amount(), self._plan.price)
+        attempts.end(paid)
+        await books.received(record, received)
         self._refused_in_a_row, self._answered = 0, True
 
     async def _give_up(self, books: Bookkeeper, record: RequestRecord, error: WorkbenchError) -> None:

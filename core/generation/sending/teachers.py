@@ -5,11 +5,12 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from pydantic import SecretStr
 
 from core.domain.chat import ChatModel
+from core.domain.endpoint import Endpoint
 from core.domain.plans import EMBEDDED_TEACHER, EndpointPlan
 from core.errors import BadPlan
 from core.generation.sending.capabilities import CapabilityBook
@@ -37,6 +38,10 @@ class Teachers:
         """The key of that name from the Settings page, the environment or, for TERCET_API_KEY, .env."""
         return self._keys.get(name) or (self._settings.api_key if name == SETTINGS_KEY else None)
 
+    def access(self, plan: EndpointPlan | Endpoint) -> dict[str, Any]:
+        """How a client of this address is let in, and how long it waits: arguments of every client of core.llm."""
+        return {"key": self.key(plan.api_key_env), "key_name": plan.api_key_env, "timeout_seconds": plan.timeout_seconds}
+
     def open(self, plan: EndpointPlan) -> ChatModel:
         """The model of the plan.
 
@@ -56,27 +61,14 @@ class Teachers:
             dialect=self.capabilities.find(plan.base_url, plan.model),
             learned=partial(self.capabilities.keep, plan.base_url, plan.model),
         )
-        return EndpointModel(
-            plan.base_url,
-            plan.model,
-            key=self.key(plan.api_key_env),
-            key_name=plan.api_key_env,
-            timeout_seconds=plan.timeout_seconds,
-            habits=habits,
-        )
+        return EndpointModel(plan.base_url, plan.model, **self.access(plan), habits=habits)
 
     def open_batches(self, plan: EndpointPlan) -> BatchClient:
         """The plan's endpoint, for requests that go out as files."""
         from core.llm.batch_client import BatchClient
 
-        return BatchClient(
-            plan.base_url,
-            plan.model,
-            key=self.key(plan.api_key_env),
-            key_name=plan.api_key_env,
-            timeout_seconds=plan.timeout_seconds,
-            known_dialect=partial(self.capabilities.find, plan.base_url, plan.model),
-        )
+        known = partial(self.capabilities.find, plan.base_url, plan.model)
+        return BatchClient(plan.base_url, plan.model, **self.access(plan), known_dialect=known)
 
 
 def check_endpoint(plan: EndpointPlan) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections import Counter, defaultdict
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from core.domain.groups import TaskGroup
 from core.domain.prompt import PromptStep
@@ -41,7 +41,9 @@ class PromptReader:
     """Knows the shipped templates line by line, so a prompt that was edited a little is known too."""
 
     def __init__(self) -> None:
-        self._templates = [_read(group, step) for group, step in prompts_there_are()]
+        # All groups share the prompt of the rewrite step; one of its lines names the group.
+        every = (*prompts_there_are(), (TaskGroup.SHORT_LONG, PromptStep.REWRITE))
+        self._templates = [_read(group, step) for group, step in every]
         self._owners: dict[str, list[int]] = defaultdict(list)
         for number, template in enumerate(self._templates):
             for line in template.plain:
@@ -62,7 +64,15 @@ class PromptReader:
             share = (most + matched) / template.lines
             if share >= SHARE_OF_LINES and (best is None or share > best[0]):
                 best = share, Asked(template.group, template.step, slots)
-        return best[1] if best else None
+        return _of_its_group(best[1]) if best else None
+
+
+def _of_its_group(asked: Asked) -> Asked | None:
+    """A rewriting belongs to the group its prompt names; one that names none cannot be answered."""
+    if asked.step is not PromptStep.REWRITE:
+        return asked
+    named = asked.slots.get("group", "")
+    return replace(asked, group=TaskGroup(named)) if named in set(TaskGroup) else None
 
 
 def _read(group: TaskGroup, step: PromptStep) -> _Template:

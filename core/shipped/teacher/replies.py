@@ -54,6 +54,8 @@ class StarterReplies:
             return None
         if asked.step is PromptStep.BRAINSTORM:
             return {"tasks": self._some_tasks(asked, random)}
+        if asked.step is PromptStep.REWRITE:
+            return self._rewritten(asked, prompt, random, wrong_language=wrong_language)
         triple = self._other_language(asked, random) if wrong_language else self._example(asked, random)
         return _fields(triple, mark)
 
@@ -62,6 +64,22 @@ class StarterReplies:
         count = asked.slots.get("count", "")
         wanted = int(count) if count.isascii() and count.isdigit() else TASKS_WITHOUT_A_COUNT
         return [{"task": task, "topic": known[task]} for task in random.sample(list(known), min(wanted, len(known)))]
+
+    def _rewritten(self, asked: Asked, prompt: str, random: Random, *, wrong_language: bool) -> dict[str, str] | None:
+        """One text of another example: of the same task and language if there is one, and none that the prompt holds already."""
+        name = asked.slots.get("key", "")
+        if name not in GROUPS[asked.group].fields:
+            return None
+        task, language = normalise(asked.slots.get("task", "")), asked.slots.get("language")
+        query = name == GROUPS[asked.group].query_field
+
+        def fit(triple: Triple) -> tuple[bool, bool]:
+            spoken = (triple.language if query else triple.document_language) == language
+            return spoken is not wrong_language, normalise(triple.task) == task
+
+        others = [triple for triple in self._pools[asked.group,] if (text := _fields(triple, "")[name]) and text not in prompt]
+        best = max(map(fit, others), default=None)
+        return {name: _fields(random.choice([t for t in others if fit(t) == best]), "")[name]} if others else None
 
     def _example(self, asked: Asked, random: Random) -> Triple:
         language, target = _languages(asked)

@@ -1,11 +1,13 @@
 from __future__ import annotations
 
 import json
+from dataclasses import fields
 from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner
 
+from core.cli.endpoint_options import EndpointOptions
 from core.cli.main import app
 from tests.core.llm.loopback import Answer, closed_port_url, completion, serving
 from tests.core.llm.scripted import example_text, tasks_text
@@ -91,6 +93,33 @@ def test_brainstorm_accept_generate_and_a_second_run_that_sends_only_what_is_mis
 def test_an_endpoint_that_refuses_fails_with_message_and_hint(workspace: Path):
     url = closed_port_url()
     code, result, told = run("generate", "--group", "sts", "--count", "20", "--base-url", url, "--model", "m")
-    assert (code, result) == (1, {})
+    assert (code, result["state"], result["failure"]["code"], result["received"]) == (1, "failed", "endpoint_unreachable", 0)
     assert url in told.replace("\n", "")
     assert "Settings" in told
+
+
+@pytest.mark.slow
+def test_a_job_that_brought_nothing_ends_with_its_counts_and_a_status_of_1(workspace: Path):
+    with serving(lambda body, n: completion("no JSON at all")) as server:
+        code, result, told = run("generate", "--group", "sts", "--count", "4", "--base-url", server.url, "--model", "m")
+    assert (code, result["state"], result["failures"], result["failure"]["code"]) == (1, "failed", {"not_json": 4}, "brought_nothing")
+    assert "All 4 requests failed, 4 as not_json" in " ".join(told.split())
+    code, again, _ = run("jobs", "resume", result["job"])
+    assert (code, again["received"], again["failure"]) == (1, 4, result["failure"])  # nothing was sent a second time
+
+
+@pytest.mark.parametrize("command", ["brainstorm", "generate"])
+def test_both_commands_take_the_same_words_for_who_writes_and_for_how_much(workspace: Path, command: str):
+    options = ("--price-prompt", "1", "--base-url", "http://127.0.0.1:1/v1", "--model", "m")
+    code, _, told = run(command, *options)
+    assert (code, "--price-completion" in told) == (1, True)
+    shown = CliRunner().invoke(app, [command, "--help"], env={"COLUMNS": "200"}).output
+    assert all(f"--{field.name.replace('_', '-')}" in shown for field in fields(EndpointOptions))
+
+
+@pytest.mark.parametrize("command", ["generate", "brainstorm"])
+def test_a_plan_file_that_is_no_object_is_refused(workspace: Path, tmp_path: Path, command: str):
+    plan = tmp_path / "plan.json"
+    plan.write_text("[1, 2]")
+    code, _, told = run(command, "--plan", str(plan))
+    assert (code, "holds no JSON object" in " ".join(told.split())) == (1, True)

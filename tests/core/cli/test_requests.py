@@ -8,6 +8,7 @@ from typer.testing import CliRunner
 
 from core.cli.main import app
 from core.domain.jobs import JobState
+from core.errors import NotTheProtocol
 from core.jobs.board import JobBoard
 from core.workbench import Workbench
 from tests.core.generation.jobs import Bench, make_plan
@@ -29,6 +30,20 @@ def test_failed_replies_are_listed_shown_and_read_again(workbench: Workbench, tm
     assert run("requests", "show", failed["key"])["reply"] == "no JSON at all"
     assert run("requests", "reread") == {"read": 1, "gained": 0, "added": 0, "duplicates": 0, "still_failed": {"not_json": 1}}
     assert run("requests", "list", "--duplicates")["requests"] == []
+
+
+def test_an_answer_that_is_no_reply_is_listed_and_shown_and_never_read_as_one(workbench: Workbench, tmp_path: Path):
+    def answer(request, n: int) -> str:
+        if n == 0:
+            raise NotTheProtocol("Not a reply.", hint="Check the address.", body="<html>log in first</html>")
+        return example_text("sts", n)
+
+    Bench(workbench, tmp_path).generate(ScriptedModel(answer), make_plan(2, in_flight=1))
+    [failed] = run("requests", "list")["requests"]
+    assert (failed["reason"], failed["reply"]) == ("not_the_protocol", "<html>log in first</html>")
+    shown = run("requests", "show", failed["key"])
+    assert (shown["answer_in_place_of_a_reply"], shown["raw"]) == ("<html>log in first</html>", None)
+    assert run("requests", "reread")["read"] == 0
 
 
 def test_thresholds_are_set_and_a_wrong_name_is_refused(workbench: Workbench):

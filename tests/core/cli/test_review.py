@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -101,6 +102,30 @@ def test_a_source_is_imported_with_its_own_instruction_and_weight(workspace: Pat
     assert (record.triple.task, record.triple.source) == ("Given a question, find its answer.", "nq")
     assert shelf.weights() == {"nq": 0.25}
     assert workbench.training.preset().source_weights == {"nq": 0.25}  # from where batches draw (tests/core/training/test_batches.py)
+
+
+def test_a_weight_that_cannot_be_used_changes_nothing(workspace: Path, rows: Path):
+    refused = run(workspace, "import", str(rows), "--weight", "nan", "--json")
+    assert (refused.exit_code, "Give a number from 0 to 100" in refused.stderr) == (1, True)
+    assert Workbench(Settings(workspace=workspace)).dataset.count() == 0
+
+
+def test_spaces_around_a_source_are_no_part_of_its_name(workspace: Path, rows: Path):
+    answer(run(workspace, "import", str(rows), "--source", " nq ", "--weight", "0.5", "--json"))
+    shelf = Workbench(Settings(workspace=workspace)).dataset
+    assert shelf.weights() == {"nq": 0.5}
+    assert shelf.counts_by("source") == {"nq": 8}
+
+
+@pytest.mark.parametrize("format_", ["jsonl", "beir"])
+def test_a_name_that_ends_in_zip_gives_one_zip(workspace: Path, rows: Path, tmp_path: Path, format_: str):
+    run(workspace, "import", str(rows))
+    out = tmp_path / "out.ZIP"
+    told = answer(run(workspace, "export", "--format", format_, "--out", str(out), "--json"))
+    with zipfile.ZipFile(out) as archive:
+        assert sorted(archive.namelist()) == told["files"]
+    assert told["bytes"] == out.stat().st_size
+    assert answer(run(tmp_path / "other", "import", str(out), "--json"))["added"] == 8
 
 
 def test_the_starter_set_loads_as_shipped(workspace: Path):

@@ -12,6 +12,7 @@ def test_a_filter_survives_json():
     assert wanted.as_dict() == {
         "text": "leaf", "groups": (TaskGroup.STS,), "languages": ("English",), "verdict": Verdict.ACCEPTED, "flagged": False,
     }  # fmt: skip
+    assert TripleFilter.from_dict({"not_among": ["a", "b"]}) == TripleFilter(not_among=("a", "b"))
     assert TripleFilter.from_dict(wanted.as_dict()) == wanted
 
 

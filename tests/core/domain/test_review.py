@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from core.domain.review import Action, Decision, Standing, TripleRecord, hidden_from, replay
+from core.domain.review import Action, Decision, Standing, TripleRecord, hidden_from, informed_readers, replay
 from core.domain.triple import Flag, Texts, Verdict
 from tests.factories import make_triple
 
@@ -108,3 +108,24 @@ def test_an_open_reading_is_hidden_from_all_but_its_reader():
     log_of_one = [reading(1, "ann", Action.REJECT), Decision("t", "bob", Action.FLAG, id=2)]
     assert (hidden_from("ann", log_of_one), hidden_from("bob", log_of_one)) == (set(), {1})
     assert hidden_from("bob", [*log_of_one, reading(3, "bob", Action.ACCEPT)]) == set()
+
+
+def test_a_reading_after_the_others_were_open_to_all_is_informed_until_it_is_taken_back():
+    both = [reading(1, "ann", Action.ACCEPT), reading(2, "bob", Action.REJECT)]
+    undone = Decision("t", "bob", Action.UNDO, undoes=2, id=3)
+    again = reading(4, "bob", Action.ACCEPT)
+    assert informed_readers(both) == set()
+    assert informed_readers([*both, undone]) == set()
+    assert informed_readers([*both, undone, again]) == {"bob"}
+    assert informed_readers([*both, undone, reading(4, "cem", Action.ACCEPT)]) == {"cem"}  # a dispute is on everybody's screen
+    assert informed_readers([*both, undone, again, Decision("t", "bob", Action.UNDO, undoes=4, id=5)]) == set()
+
+
+def test_who_takes_back_a_reading_nobody_could_answer_to_stays_independent():
+    slip = [reading(1, "ann", Action.ACCEPT), Decision("t", "ann", Action.UNDO, undoes=1, id=2), reading(3, "ann", Action.REJECT)]
+    assert informed_readers([*slip, reading(4, "bob", Action.REJECT)]) == set()
+
+
+def test_a_verdict_in_bulk_opens_the_readings_below_it_even_after_its_undo():
+    bulk = [reading(1, "ann", Action.ACCEPT), Decision("t", "cem", Action.ACCEPT, id=2), Decision("t", "cem", Action.UNDO, undoes=2, id=3)]
+    assert informed_readers([*bulk, reading(4, "bob", Action.ACCEPT)]) == {"bob"}

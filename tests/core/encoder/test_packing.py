@@ -5,7 +5,7 @@ import torch
 
 from core.domain.encoder import EncoderSpec, Pooling
 from core.encoder.language_model import embed
-from core.encoder.packing import is_packing, passes_of, use_packing
+from core.encoder.packing import _by_products, _fused, is_packing, passes_of, use_packing
 from core.encoder.tokens import pad
 
 BATCHES = ([[5, 6, 7], [8, 9]], [[10, 11, 12, 13, 14, 15, 16], [17, 18, 19, 20, 21, 22], [23, 24, 25, 26, 27]], [[28]])
@@ -91,3 +91,24 @@ def test_passes_hold_every_text_once_within_the_budget_and_batches_are_of_like_l
     for groups in passes[1:]:
         assert sum(len(some) * max(lengths[i] for i in some) for some in groups) <= 210
         assert all(max(lengths[i] for i in some) <= 1.125 * min(lengths[i] for i in some) + 2 for some in groups)
+
+
+@pytest.mark.parametrize("attend", [_by_products, _fused])
+def test_attention_dropout_draws_and_its_mean_is_attention_without_it(attend):
+    torch.manual_seed(0)
+    q, k, v = torch.randn(4, 2, 5, 8), torch.randn(2, 2, 5, 8), torch.rand(2, 2, 5, 8)
+    whole = attend(q, k, v, scaling=0.3, dropout=0.0)
+    draws = torch.stack([attend(q, k, v, scaling=0.3, dropout=0.25) for _ in range(2000)])
+    assert not torch.equal(draws[0], draws[1])
+    assert float((draws.mean(0) - whole).abs().max()) < 0.05
+
+
+def test_a_base_with_attention_dropout_has_it_packed_in_training_and_never_in_use():
+    model = grouped_query_model(attention_dropout=0.5).eval()  # as it is loaded
+    assert use_packing(model, max_length=64)
+    batches = [pad(rows, value=0) for rows in BATCHES]
+    model.train()
+    assert not torch.allclose(embed(model, batches, EncoderSpec()), embed(model, batches, EncoderSpec()), atol=1e-3)
+    model.eval()
+    without = grouped_query_model().eval()
+    assert torch.allclose(embed(model, batches, EncoderSpec()), embed(without, batches, EncoderSpec()), atol=1e-5)

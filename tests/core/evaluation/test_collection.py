@@ -53,3 +53,10 @@ def test_overlap_ignores_case_and_spacing():
     assert (found.queries, found.documents, found.tasks) == (("How old is it?",), ("Ten  years",), ())
     assert not found.clean
     assert overlap_with(collection, [example("x", "y", task="Task C")]).clean
+
+
+def test_the_hash_of_a_collection_is_computed_once_and_follows_from_what_it_holds():
+    collection, same = heldout_collection([example("q", "p")]), heldout_collection([example("q", "p")])
+    assert collection.content_hash is collection.content_hash
+    assert collection.content_hash == same.content_hash
+    assert collection == same

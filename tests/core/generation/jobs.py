@@ -10,6 +10,7 @@ from core.domain.chat import ChatModel
 from core.domain.groups import TaskGroup
 from core.domain.jobs import Job, JobKind, JobState
 from core.domain.plans import GenerationPlan, Plan
+from core.errors import BroughtNothing
 from core.generation.desk import GenerationDesk
 from core.jobs.context import STOP_FILE, JobContext
 from core.jobs.events import read_events
@@ -44,7 +45,15 @@ class Bench:
 
     def generate(self, model: ChatModel, plan: GenerationPlan, *, job_id: str | None = None) -> dict[str, Any]:
         self.model = model
-        return self.desk.run_generation(self.context(plan, job_id))
+        return self.carry_out(plan, job_id)
+
+    def carry_out(self, plan: GenerationPlan, job_id: str | None = None) -> dict[str, Any]:
+        """What a job brought. One that brought nothing fails, and then these are the counts that are kept with its failure."""
+        context = self.context(plan, job_id)
+        try:
+            return self.desk.run_generation(context)
+        except BroughtNothing:
+            return context.result
 
     def events(self, job_id: str, kind: str) -> list[dict[str, Any]]:
         return [e for e in read_events(self.folder / job_id / "events.jsonl")[0] if e["kind"] == kind]

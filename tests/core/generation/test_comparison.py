@@ -5,11 +5,13 @@ import pytest
 from core.domain.comparison import Tally
 from core.domain.endpoint import Endpoint
 from core.domain.groups import TaskGroup
+from core.domain.jobs import Job, JobKind, JobState
 from core.domain.plans import GenerationPlan
 from core.domain.prompt import PromptStep, PromptVersion
 from core.domain.review import Action
 from core.errors import BadPlan, NothingToDo
 from core.generation.comparison import Plans, PromptComparisons
+from core.storage.jobs import JobStore
 from core.workbench import Workbench
 from tests.core.generation.jobs import Bench
 from tests.core.llm.scripted import ScriptedModel, example_text
@@ -64,6 +66,25 @@ def test_the_estimate_is_of_both_and_a_new_comparison_draws_anew(bench: Bench, v
     again = plans_of(desk, versions, 10)
     assert again[0].seed != plans[0].seed
     assert desk.estimate(again).answered == 0
+
+
+def test_a_comparison_is_started_once_and_no_other_gets_its_id_however_many_jobs_there_are(bench: Bench, versions: Versions):
+    workbench = bench.workbench
+    desk = workbench.comparisons
+    ids, stale = set(), plans_of(desk, versions, 7)
+    for count in (5, 5, 6):
+        plans = plans_of(desk, versions, count)
+        jobs = desk.start(plans)
+        assert [job.id for job in desk.start(plans)] == [job.id for job in jobs]
+        ids.add(plans[0].comparison)
+    store = JobStore(workbench.database, workbench.settings.jobs_folder)
+    for i in range(200):  # lists of jobs end there
+        store.add(Job(f"generate-{i}", JobKind.GENERATE, "later", JobState.DONE, {"counts": {}}, "hash", bench.folder, created_at="9999"))
+    assert desk.of_group(GROUP) == []
+    plans = plans_of(desk, versions, 5)
+    assert plans[0].comparison not in ids
+    assert plans[0].seed != plans_of(desk, versions, 7)[0].seed
+    assert len({plan[0].comparison for plan in (plans, stale)} | ids) == 5
 
 
 def test_results_stand_pair_by_pair_with_yields_and_verdicts(bench: Bench, versions: Versions):

@@ -5,12 +5,14 @@ from pathlib import Path
 import pytest
 
 from core.domain.groups import GROUPS, TaskGroup
+from core.domain.jobs import JobKind, JobState
 from core.domain.plans import BrainstormPlan, Budget
 from core.domain.request import RequestState
 from core.domain.task import TaskState
 from core.domain.yields import YieldAxis
 from core.errors import (
     BadPlan,
+    BroughtNothing,
     BudgetReached,
     DiskFull,
     EndpointRejected,
@@ -19,6 +21,9 @@ from core.errors import (
     NothingToDo,
     WorkbenchError,
 )
+from core.jobs.child import run_child
+from core.jobs.context import STOP_FILE
+from core.storage.jobs import JobStore
 from core.workbench import Workbench
 from tests.core.generation.jobs import Bench, make_plan
 from tests.core.llm.scripted import ScriptedModel, example_text, make_reply, tasks_text
@@ -122,6 +127,48 @@ def test_failed_replies_keep_their_raw_text_and_reason_and_are_not_paid_again(be
     again = good()
     bench.generate(again, plan)
     assert again.requests == []
+
+
+def test_a_job_of_which_every_request_failed_fails_with_the_commonest_reason_and_keeps_its_counts(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(bench.workbench.jobs, "_launch", lambda job: None)
+    job = bench.workbench.generation.start_generation(make_plan(3, in_flight=1))
+    answers = ["no json", '{"S1": "a"}', "no json either"]
+    bench.model = ScriptedModel(lambda request, n: answers[n])
+    store = JobStore(bench.workbench.database, bench.workbench.settings.jobs_folder)
+    assert run_child(job.id, store, {JobKind.GENERATE: bench.desk.run_generation}) is JobState.FAILED
+    ended = bench.workbench.jobs.get(job.id)
+    assert ended.failure is not None
+    assert (ended.state, ended.failure.code) == (JobState.FAILED, "brought_nothing")
+    assert "All 3 requests failed, 2 as not_json" in ended.failure.message
+    assert "another seed" in ended.failure.hint
+    assert (ended.result["received"], ended.result["failures"]) == (3, {"not_json": 2, "wrong_shape": 1})
+
+
+def test_one_reply_of_use_makes_a_job_done_with_its_failures_counted(bench: Bench):
+    context = bench.context(make_plan(3, in_flight=1))
+    bench.model = ScriptedModel(lambda request, n: example_text(GROUP, n) if n == 2 else "no json")
+    result = bench.desk.run_generation(context)
+    assert (result["parsed"], result["failures"]) == (1, {"not_json": 2})
+
+
+def test_a_brainstorm_that_brought_nothing_fails_too(bench: Bench):
+    bench.model = raising(EndpointRejected("No such model.", hint="Choose another."))
+    with pytest.raises(BroughtNothing, match="The only request failed, 1 as endpoint_rejected") as caught:
+        bench.desk.run_brainstorm(bench.context(BrainstormPlan(base_url="http://x/v1", model="x", counts={TaskGroup.SHORT_LONG: 20})))
+    assert "resume the job" in caught.value.hint
+
+
+def test_a_stopped_job_is_stopped_and_not_failed_although_nothing_came_yet(bench: Bench):
+    context = bench.context(make_plan(3, in_flight=1), "one")
+
+    def answer(request, n: int) -> str:
+        (context.folder / STOP_FILE).write_text("")
+        return "no json"
+
+    bench.model = ScriptedModel(answer)
+    assert bench.desk.run_generation(context)["failures"] == {"not_json": 1}
 
 
 def test_an_endpoint_that_refuses_ends_the_job_after_a_few_attempts(bench: Bench):

@@ -13,6 +13,8 @@ from core.domain.jobs import JobKind
 from core.errors import EndpointUnreachable
 from core.jobs.child import run_child
 from core.jobs.context import JobContext
+from core.jobs.line import Line
+from core.settings import Settings
 from core.storage.database import Database
 from core.storage.jobs import JobStore
 
@@ -36,5 +38,6 @@ def work(context: JobContext) -> dict[str, object]:
 
 if __name__ == "__main__":
     workspace = Path(sys.argv[5])
-    database = Database(f"sqlite:///{workspace / 'tercet.db'}")
-    run_child(sys.argv[3], JobStore(database, workspace / "jobs"), {JobKind.GENERATE: work})
+    store = JobStore(Database(f"sqlite:///{workspace / 'tercet.db'}"), workspace / "jobs")
+    line = Line(store, workspace / "jobs", at_once=Settings().trainings_at_once)
+    run_child(sys.argv[3], store, {JobKind.GENERATE: work, JobKind.TRAIN: work}, line=line)

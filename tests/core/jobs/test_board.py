@@ -16,7 +16,7 @@ from core.domain.plans import Budget, GenerationPlan
 from core.errors import BadInput, NotFound
 from core.jobs.board import JobBoard
 from core.jobs.context import STOP_FILE, ask_to_end, end_request
-from core.jobs.processes import is_alive, mark_of
+from core.jobs.processes import is_alive, kill_group, mark_of
 from core.settings import PROJECT_FOLDER, Settings
 from core.storage.database import Database
 from core.storage.jobs import JobStore, ProcessMark
@@ -113,6 +113,24 @@ def test_a_paused_job_can_be_stopped_and_a_pausing_one_too(board: JobBoard) -> N
     assert end_request(stopped.folder) == EndRequest(JobState.STOPPED, "Grace")  # the last word counts
     (stopped.folder / STOP_FILE).write_text("2026-01-01T00:00:00", encoding="utf-8")  # as earlier versions wrote it
     assert end_request(stopped.folder) == EndRequest(JobState.STOPPED)
+
+
+def test_the_grace_of_a_stop_does_not_end_a_job_that_was_resumed_meanwhile(board: JobBoard) -> None:
+    job_id = start(board, 100_000)
+    wait_for_progress(board, job_id)
+    board._kill_after(job_id, 0.3)  # what is left of an earlier stop; nobody asks this process to end
+    time.sleep(0.3)
+    assert board.get(job_id).state is JobState.RUNNING
+    board.stop(job_id, grace_seconds=60)
+    assert board.wait(job_id, timeout_seconds=60).state is JobState.STOPPED
+
+
+def test_a_process_that_leads_no_group_is_ended_too_and_one_that_is_gone_is_no_error() -> None:
+    process = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])  # as from a script: in our group
+    mark = mark_of(process.pid)
+    kill_group(mark)
+    assert process.wait(timeout=20) == -signal.SIGKILL
+    kill_group(mark)
 
 
 def test_a_killed_job_is_lost_with_a_hint_and_can_be_resumed(board: JobBoard) -> None:

@@ -95,6 +95,7 @@ def board(tmp_path, tuned) -> Board:
         [
             make_run("train-done", tmp_path, encoder=tuned),
             make_run("train-stopped", tmp_path, state=JobState.STOPPED, encoder=tuned),
+            make_run("train-queued", tmp_path, state=JobState.QUEUED, encoder=tuned),
             make_run("train-young", tmp_path, state=JobState.RUNNING),
         ]
     )

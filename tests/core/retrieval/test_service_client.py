@@ -8,16 +8,18 @@ import stat
 import sys
 import threading
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+from pydantic import SecretStr
 
 from core.domain.encoder import EncoderSpec, Role
 from core.errors import NotFound, ServiceUnavailable
 from core.jobs.processes import is_alive
 from core.retrieval.service_client import ModelService
-from core.retrieval.service_file import live_address
+from core.retrieval.service_file import live_address, settings_environment, settings_mark, write_address
 from core.settings import Settings
 from tests.core.retrieval.fakes import WordEncoder
 
@@ -56,10 +58,10 @@ def make_client(settings, tmp_path):
     environment = {**os.environ, "PYTHONPATH": str(Path.cwd())}
     clients = []
 
-    def make() -> ModelService:
-        clients.append(
-            ModelService(settings, command=[sys.executable, str(script), str(settings.workspace)], environment=lambda: environment)
-        )
+    def make(**changes) -> ModelService:
+        own = settings.model_copy(update=changes)
+        command = [sys.executable, str(script), str(settings.workspace)]
+        clients.append(ModelService(own, command=command, environment=lambda: environment))
         return clients[-1]
 
     yield make
@@ -92,6 +94,43 @@ def test_start_reuse_lose_and_start_again(make_client, settings):
     client.stop()
     assert live_address(settings.workspace) is None
     assert not (settings.workspace / "service.json").exists()
+
+
+@pytest.mark.slow
+def test_a_service_with_other_settings_is_replaced_by_the_next_who_asks(make_client, settings):
+    before = make_client()
+    before.embed("raw", ["a"], Role.DOCUMENT)
+    first = live_address(settings.workspace)
+    after = make_client(base_model="some/other-base")  # the app was restarted
+    assert not after.ready()
+    after.embed("raw", ["a"], Role.DOCUMENT)
+    second = live_address(settings.workspace)
+    assert (second.pid != first.pid, is_alive(first.mark), after.ready(), before.ready()) == (True, False, True, False)
+    [loaded] = after._http.get(f"{second.url}/health", headers={"Authorization": f"Bearer {second.token}"}).json()["models"]
+    assert loaded["base"] == "some/other-base"
+
+
+@pytest.mark.slow
+def test_a_service_of_a_version_that_did_not_tell_its_settings_is_replaced(make_client, settings):
+    client = make_client()
+    client.ensure_started()
+    first = live_address(settings.workspace)
+    write_address(settings.workspace, replace(first, settings=""))
+    client.ensure_started(wait_seconds=0)  # as a page does it
+    assert _within(30, client.ready)
+    assert live_address(settings.workspace).pid != first.pid
+
+
+def test_the_mark_tells_settings_a_service_goes_by_and_no_others(settings):
+    def mark(**changes) -> str:
+        return settings_mark(settings.model_copy(update=changes))
+
+    assert mark() == settings_mark(settings) == mark(reviewer="another", service_idle_minutes=3, api_key=SecretStr("a-key"))
+    changes = ({"base_model": "x/y"}, {"device": "cuda"}, {"threads": 1}, {"models_folder": Path("/elsewhere")}, {"teacher_model": "z"})
+    assert len({mark(), *(mark(**change) for change in changes)}) == len(changes) + 1
+    given = settings_environment(settings.model_copy(update={"base_model": "x/y", "threads": None}))
+    assert given["TERCET_BASE_MODEL"] == "x/y"
+    assert not {"TERCET_THREADS", "TERCET_API_KEY"} & set(given)
 
 
 @pytest.mark.slow

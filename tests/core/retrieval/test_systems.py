@@ -6,8 +6,8 @@ from core.domain.encoder import EncoderSpec, Pooling
 from core.errors import NotFound
 
 
-def test_names_hold_finished_and_stopped_runs_but_no_young_ones(catalogue):
-    assert [name for name, _ in catalogue.names()] == ["raw", "run:train-done", "run:train-stopped", "baseline"]
+def test_names_hold_finished_and_stopped_runs_one_resumed_that_waits_in_line_but_no_young_ones(catalogue):
+    assert [name for name, _ in catalogue.names()] == ["raw", "run:train-done", "run:train-stopped", "run:train-queued", "baseline"]
     assert catalogue.names(lexical=True)[-1][0] == "bm25"
     labels = dict(catalogue.names())
     assert len(set(labels.values())) == len(labels)

@@ -4,9 +4,11 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from threading import Thread
 
 import pytest
 
+from core.domain.review import Action, Decision
 from core.domain.task import EmbeddingTask
 from core.domain.triple import Flag, Triple
 from core.jobs.board import JobBoard
@@ -44,6 +46,22 @@ class Tasks:
 
     def add(self, new) -> None:
         self.kept += new
+
+
+class Contested(DecisionStore):
+    """Somebody else begins to reject a triple just before a batch is written; `threads` are theirs."""
+
+    def __init__(self, database: Database) -> None:
+        super().__init__(database)
+        self.threads: list[Thread] = []
+
+    def append(self, entries, *, seen=None):
+        if entries and entries[0].batch_id:
+            rejection = Decision(entries[0].triple_id, "bob", Action.REJECT, "broken")
+            self.threads.append(Thread(target=DecisionStore(self._database).append, args=([rejection],)))
+            self.threads[-1].start()
+            self.threads[-1].join(0.3)
+        return super().append(entries, seen=seen)
 
 
 def no_shouting(triple: Triple) -> list[Flag]:

@@ -1,7 +1,8 @@
-"""Every format: what goes out comes back, loads in its own library where that is installed, and has its documented form in any case."""
+"""Every format: what goes out comes back, and has the form its library documents. The libraries themselves read it in bench/exports.py."""
 
 from __future__ import annotations
 
+import csv
 import importlib.util
 import io
 import json
@@ -156,6 +157,39 @@ def test_equal_queries_of_a_task_are_one_query_with_two_answers(tmp_path: Path):
     assert len(query.relevant) == 2  # "first" answers, though it is a hard negative elsewhere
 
 
+def test_a_query_in_two_languages_is_two_queries_with_their_own_answers(tmp_path: Path):
+    bitext = {"group": TaskGroup.BITEXT, "task": BITEXT_TASK}
+    three = [
+        make_triple("gift", "Gift im Wein", "Geschenk", **bitext, language="English", target_language="German"),
+        make_triple("gift", "un cadeau", "du poison", **bitext, language="English", target_language="French"),
+        make_triple("gift", "a present", "a potion", **bitext, language="German", target_language="English"),
+    ]
+    exported = write_rows([row_of_example(example_of(t, Split.HELDOUT)) for t in three], ExportFormat.BEIR)
+    queries = read_beir(folder_reader(folder_of(exported, tmp_path))).queries
+    assert [len(query.relevant) for query in queries] == [1, 1, 1]
+    read = read_parts(parts_at(tmp_path), source="import", fallbacks=Fallbacks())
+    keys = HELD[ExportFormat.BEIR]
+    assert sorted(known(t, keys) for t in read.triples) == sorted(known(t, keys) for t in three)
+
+
+def test_beir_names_the_facts_of_further_triples_of_a_query_as_lost(tmp_path: Path):
+    two = [make_triple("q", "first", "wrong", topic="one"), make_triple("q", "second", "bad", topic="two", slots={"num_words": 50})]
+    exported = write_rows([row_of_example(example_of(t, Split.HELDOUT)) for t in two], ExportFormat.BEIR)
+    read = read_parts(parts_of(exported.data, "x.zip"), source="import", fallbacks=Fallbacks())
+    assert {(t.topic, len(t.slots)) for t in read.triples} == {("one", 0)}
+    assert "of further triples of a query their topic and slots" in exported.lost
+
+
+def test_texts_that_spreadsheets_compute_are_written_as_they_are_and_that_is_said():
+    exported = write_rows(
+        [row_of_example(example_of(make_triple(sign + "1+1", "p", "n"), Split.TRAIN)) for sign in "=+-@"], ExportFormat.CSV
+    )
+    cells = [row["query"] for row in csv.DictReader(io.StringIO(exported.data.decode("utf-8-sig")))]
+    assert cells == ["=1+1", "+1+1", "-1+1", "@1+1"]
+    assert "=, +, - or @" in exported.caution
+    assert write_rows(rows(), ExportFormat.JSONL).caution == ""
+
+
 def test_the_parquet_of_hugging_face_is_named_in_its_card():
     files = write_rows(rows(), ExportFormat.HUGGING_FACE).files
     assert set(files) == {"data/train.parquet", "data/test.parquet", "README.md"}
@@ -166,7 +200,7 @@ def test_the_parquet_of_hugging_face_is_named_in_its_card():
     assert "data/test.parquet" not in only["README.md"].decode()
 
 
-# ---- the libraries themselves
+# ---- datasets itself; bench/exports.py has it and the other libraries read a whole version
 
 NO_DATASETS = pytest.mark.skipif(importlib.util.find_spec("datasets") is None, reason="datasets is not installed")
 
@@ -180,7 +214,7 @@ def test_datasets_loads_every_file(format_: ExportFormat, tmp_path: Path):
     folder = folder_of(exported, tmp_path / "in")
     kind = {ExportFormat.CSV: "csv", ExportFormat.PARQUET: "parquet"}.get(format_, "json")
     found = 0
-    for path in sorted(p for p in folder.rglob("*") if p.suffix != ".md"):
+    for path in sorted(p for p in folder.rglob("*") if p.is_file() and p.suffix != ".md"):
         found += len(datasets.load_dataset(kind, data_files=str(path), split="train", cache_dir=str(tmp_path / "cache")))
     assert found == len(TRIPLES)
 
@@ -195,19 +229,6 @@ def test_datasets_loads_the_folder_of_hugging_face_and_we_read_what_it_saves(tmp
     loaded.save_to_disk(str(tmp_path / "saved"))
     read = read_parts(parts_at(tmp_path / "saved"), source="import", fallbacks=Fallbacks())
     assert {t.id for t in read.triples} == {t.id for t in TRIPLES}
-
-
-@pytest.mark.skipif(importlib.util.find_spec("sentence_transformers") is None, reason="sentence-transformers is not installed")
-@NO_DATASETS
-def test_sentence_transformers_takes_the_columns_as_inputs_of_a_loss(tmp_path: Path):
-    import datasets
-    from sentence_transformers.data_collator import SentenceTransformerDataCollator
-
-    folder = folder_of(write_rows(rows(), ExportFormat.SENTENCE_TRANSFORMERS), tmp_path / "in")
-    train = datasets.load_dataset("json", data_files=str(folder / "train/sts.jsonl"), split="train", cache_dir=str(tmp_path / "cache"))
-    collator = SentenceTransformerDataCollator(tokenize_fn=lambda texts, **_: {"input_ids": [len(text) for text in texts]})
-    batch = collator([train[0]])
-    assert {name for name in batch if name.endswith("input_ids")} == {"anchor_input_ids", "positive_input_ids", "negative_input_ids"}
 
 
 # ---- reading
@@ -246,10 +267,51 @@ def test_bad_rows_of_a_table_are_told_by_the_line_they_start_at():
     assert [(b.line, b.reason) for b in found.bad] == [(4, "has 1 cells where the header has 2"), (5, "positive is missing")]
 
 
-def test_what_follows_an_open_quote_is_said_not_to_be_read():
+def test_what_an_open_quote_swallowed_is_told_by_its_lines():
     found = read(b'query,positive\na,b\nc,"d\ne,f\n', "t.csv")
     assert [t.texts.query for t in found.triples] == ["a"]
-    assert (found.bad[0].line, "was not read" in found.bad[0].reason) == (3, True)
+    assert [(b.line, "lines 3 to 4 were not read" in b.reason) for b in found.bad] == [(3, True)]
+
+
+@pytest.mark.parametrize(
+    ("broken", "good", "bad"),
+    [
+        (b'c,"said "so" there"\nd,"two\nlines"\n', ["a", "d", "e"], [3]),
+        (b'c,"said "so"\nd,"two\nlines"\n', ["a", "e"], [3, 5]),  # whether row 3 ends in line 3 or 4 cannot be told
+        (b'c,"said "so"\nto, me"\nd,r\n', ["a", "d", "e"], [3]),  # "to, me" is no row
+    ],
+)
+def test_after_a_row_with_a_broken_quote_a_table_is_read_on(broken: bytes, good: list[str], bad: list[int]):
+    found = read(b"query,positive\na,b\n" + broken + b"e,f\n", "t.csv")
+    assert [t.texts.query for t in found.triples] == good
+    assert [b.line for b in found.bad] == bad
+
+
+def test_a_text_longer_than_the_csv_module_allows_is_one_bad_row():
+    data = f"query,positive\na,b\nlong,{'x' * 140_000}\nlast,good\n".encode()
+    for name, content in (("t.csv", data), ("t.tsv", data.replace(b",", b"\t"))):
+        found = read(content, name)
+        assert [t.texts.query for t in found.triples] == ["a", "last"]
+        assert [(b.line, b.reason) for b in found.bad] == [(3, "positive has 140,000 characters; at most 100,000 can be used")]
+
+
+def test_a_lone_quote_in_a_tsv_is_a_character_of_its_text():
+    data = b'query\tpositive\n"so, he said\tp\nsize 5"\t"a phrase"\nlast\tgood\n'
+    found = read(data, "t.tsv")
+    assert [(t.texts.query, t.texts.positive) for t in found.triples] == [
+        ('"so, he said', "p"),
+        ('size 5"', '"a phrase"'),
+        ("last", "good"),
+    ]
+    assert found.bad == ()
+
+
+def test_a_tsv_of_a_spreadsheet_doubles_the_quotes_of_a_text():
+    sheet = io.StringIO(newline="")
+    csv.writer(sheet, delimiter="\t").writerows([("query", "positive"), ('say "hi"', "p"), ('"all"', "p"), ("two\nlines", "a\ttab")])
+    found = read(sheet.getvalue().encode(), "t.tsv")
+    assert [t.texts.query for t in found.triples] == ['say "hi"', '"all"', "two\nlines"]
+    assert found.bad == ()
 
 
 def test_bad_rows_of_a_parquet_file_are_told_by_their_number():
@@ -296,3 +358,11 @@ def test_an_array_of_objects_is_read_by_number():
     found = read(json.dumps([{"query": "q", "positive": "p"}, 3]).encode(), "x.json")
     assert len(found.triples) == 1
     assert [b.line for b in found.bad] == [2]
+
+
+def test_a_parquet_file_with_a_date_no_calendar_holds_is_told_as_one_that_cannot_be_read():
+    sink = io.BytesIO()
+    far = pa.array([2**60]).cast(pa.timestamp("ms"))
+    pyarrow.parquet.write_table(pa.table({"query": ["q"], "positive": ["p"], "written": far}), sink)
+    with pytest.raises(BadInput, match=r"t\.parquet cannot be read"):
+        read(sink.getvalue(), "t.parquet")

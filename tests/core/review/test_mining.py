@@ -4,20 +4,19 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from sqlalchemy import event
 
 from core.domain.encoder import EncoderSpec
-from core.domain.filters import TripleFilter
 from core.domain.jobs import Job, JobKind, JobState
 from core.domain.mining import MiningMethod, MiningPlan
 from core.domain.ranking import document_of
-from core.domain.review import Action, TripleRecord
+from core.domain.review import MINED, Action, Decision, TripleRecord
+from core.domain.triple import Texts
 from core.errors import NothingToDo
 from core.jobs.context import JobContext
-from core.review.mining import NegativeMiner, choose
-from tests.core.review.conftest import no_shouting
+from core.review.mining import BARE, NegativeMiner, choose
+from tests.core.review.conftest import Contested, no_shouting
 from tests.factories import make_triple
-
-BARE = TripleFilter(without_negative=True)
 
 
 def plan(**fields) -> MiningPlan:
@@ -103,8 +102,24 @@ def test_mined_negatives_come_as_one_step_that_can_be_undone(room, miner, tmp_pa
     assert (entry.action, entry.reviewer) == (Action.EDIT, "ann")
     assert f"mined by {method.value}: rank" in entry.reason
     before = told["found"]
-    assert len(room.desk.undo("ann")) == before
+    with pytest.raises(NothingToDo):
+        room.desk.undo("ann")  # at the desk, nobody did this
+    assert room.desk.steps("ann") == []
+    (step,) = room.desk.steps("ann", mined=True)
+    assert len(room.desk.undo_step("ann", step)) == before
     assert room.desk.card(ids[0]).texts.negative is None
+
+
+def test_a_resumed_job_counts_what_it_found_before_it_was_stopped(room, miner, tmp_path: Path):
+    room.put([make_triple("abc?", "abc", None), make_triple("a?", "a", None)])
+    assert work(room, miner, plan(), tmp_path / "job")["found"] == 2
+    room.put([make_triple("bc?", "bc", None), make_triple("e?", "e", None, language="German")])  # the only German one: none fits
+    told = work(room, miner, plan(), tmp_path / "job")
+    assert {name: told[name] for name in ("triples", "looked_at", "found", "none_fits", "changed_meanwhile")} == {
+        "triples": 4, "looked_at": 4, "found": 3, "none_fits": 1, "changed_meanwhile": 0,
+    }  # fmt: skip
+    (step,) = room.desk.steps("ann", mined=True)
+    assert step.entries == 3
 
 
 def test_documents_of_another_language_are_not_taken(room, miner, tmp_path: Path):
@@ -112,6 +127,68 @@ def test_documents_of_another_language_are_not_taken(room, miner, tmp_path: Path
     work(room, miner, plan(), tmp_path / "job")
     assert room.desk.card(ids[3]).texts.negative is None  # the only German one
     assert room.shelf.count(BARE) == 1
+
+
+def test_texts_of_rejected_triples_are_not_taken_and_rejected_triples_need_none(room, miner, tmp_path: Path):
+    wanted, other = room.put([make_triple("abc?", "abc", None, source="nq"), make_triple("a?", "a", None, source="nq")])
+    broken = room.put([make_triple("abcd?", "abd", "abe", source="bad"), make_triple("e?", "abde", None, source="bad")])
+    for triple in broken:
+        room.desk.decide(triple, Action.REJECT, "bob", reason="broken")
+    assert miner.missing() == {"nq": 2}
+    told = work(room, miner, plan(), tmp_path / "job")
+    assert (told["triples"], told["found"]) == (2, 2)
+    assert room.desk.card(wanted).texts.negative == "a"  # not "abd" or "abe", which are nearer
+    assert room.desk.card(other).texts.negative == "abc"
+    with pytest.raises(NothingToDo):
+        miner.start(plan(source="bad"))
+
+
+def test_nobody_decides_between_the_look_at_a_triple_and_its_negative(room, tmp_path: Path):
+    decisions = Contested(room.decisions._database)
+    miner = NegativeMiner(room.shelf._jobs, room.triples, decisions, no_shouting, lambda _: OneHot())
+    first, _ = room.put([make_triple("abc?", "abc", None), make_triple("a?", "a", None)])
+    assert work(room, miner, plan(), tmp_path / "job")["found"] == 2
+    decisions.threads[0].join()
+    assert [entry.action for entry in room.desk.history(first)] == [Action.EDIT, Action.REJECT]
+
+
+class RejectedMeanwhile(OneHot):
+    """While it works, somebody rejects the first triple."""
+
+    def __init__(self, room) -> None:
+        self.room, self.done = room, False
+
+    def encode(self, texts, *, role, task=None, batch_size=32):
+        if not self.done:
+            self.done = True
+            self.room.desk.decide(self.room.shelf.ids()[0], Action.REJECT, "bob", reason="broken")
+        return super().encode(texts, role=role)
+
+
+def test_what_was_rejected_while_a_job_looked_is_left_as_it_is_and_counted(room, tmp_path: Path):
+    miner = NegativeMiner(room.shelf._jobs, room.triples, room.decisions, no_shouting, lambda _: RejectedMeanwhile(room))
+    first, second = room.put([make_triple("abc?", "abc", None), make_triple("a?", "a", None)])
+    told = work(room, miner, plan(), tmp_path / "job")
+    assert (told["found"], told["none_fits"], told["changed_meanwhile"]) == (1, 0, 1)
+    assert room.desk.card(first).texts.negative is None
+    assert room.desk.card(second).texts.negative == "abc"
+
+
+def test_undoing_many_mined_negatives_takes_as_few_queries_as_undoing_few(room):
+    def queries_of_undoing(count: int) -> int:
+        ids = room.put([make_triple(f"{count} question {i}", negative=None) for i in range(count)])
+        texts = Texts("q", "p", "mined")
+        room.decisions.append([Decision(i, "ann", Action.EDIT, texts=texts, batch_id=f"{MINED}{count}") for i in ids])
+        asked: list[str] = []
+        event.listen(room.decisions._database._engine, "before_cursor_execute", lambda *given: asked.append(given[2]))
+        step = room.desk.steps("ann", mined=True)[0]
+        asked.clear()
+        assert len(room.desk.undo_step("ann", step)) == count
+        return sum(statement.startswith("SELECT") for statement in asked)
+
+    room.desk.learner.stop()  # it reads in a thread of its own
+    few = queries_of_undoing(2)
+    assert queries_of_undoing(200) == few < 20
 
 
 def test_mining_where_nothing_is_missing_says_so(room, miner):

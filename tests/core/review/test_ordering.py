@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import subprocess
 import sys
 
@@ -10,8 +11,10 @@ import pytest
 from core.domain.filters import ReviewQueue, TripleFilter, TripleOrder
 from core.domain.review import Action, TripleRecord
 from core.domain.triple import Flag, Triple, Verdict
+from core.errors import StorageError
 from core.review.ordering import CALIBRATED, LEAST_VERDICTS, OrderLearner, evidence_of, fit
 from core.settings import PROJECT_FOLDER
+from core.storage.triples import TripleStore
 from tests.core.review.conftest import Room
 from tests.factories import make_triples
 
@@ -88,6 +91,41 @@ def test_next_goes_on_from_a_passed_card_and_previous_goes_back(room: Room):
     assert room.desk.next_card(QUEUE, after=third.id).id not in {first.id, second.id}
 
 
+@pytest.mark.parametrize("pool", [12, 40, 2000])
+def test_next_and_previous_go_once_around_all_that_waits_and_not_only_what_was_ranked(room: Room, pool: int):
+    before = [card.id for card in the_rest(room, QUEUE)] if (ids := fill(room, 120)) else []
+    room.desk.learner = OrderLearner(room.triples, pool=pool)
+    decide(room, ids[:80])
+    as_suspicious = [i for i in before if i not in ids[:80]]
+    ranked, after = as_suspicious[:pool], as_suspicious[pool:]
+    forwards = [card.id for card in the_rest(room, QUEUE)]
+    assert forwards == sorted(ranked, key=lambda i: not room.desk.card(i).flags) + after
+    assert room.desk.next_card(QUEUE, after=forwards[-1]).id == forwards[0]
+    backwards = [room.desk.previous_card(QUEUE, before=forwards[0]).id]
+    while len(backwards) < len(forwards):
+        backwards.append(room.desk.previous_card(QUEUE, before=backwards[-1]).id)
+    assert backwards == forwards[::-1]
+
+
+def test_a_card_among_the_rest_is_left_to_the_rest_after_a_decision(room: Room):
+    room.desk.learner = OrderLearner(room.triples, pool=12)
+    decide(room, fill(room, 120)[:80])
+    cards = [card.id for card in the_rest(room, QUEUE)]
+    room.desk.decide(cards[20], Action.ACCEPT, "anna")
+    assert room.desk.next_card(QUEUE, after=cards[20]).id == cards[21]
+    assert room.desk.previous_card(QUEUE, before=cards[21]).id == cards[19]
+    assert room.desk.previous_card(QUEUE, before=cards[12]).id == cards[11]
+
+
+def test_a_look_ahead_is_no_place_to_go_on_from(room: Room):
+    decide(room, fill(room, 120)[:80])
+    first = room.desk.next_card(QUEUE)
+    ahead = room.desk.peek(QUEUE, after=first.id)
+    assert ahead.id != first.id
+    assert room.desk.next_card(QUEUE, after=ahead.id).id == first.id  # it was not on the desk: the order is begun at its start
+    assert room.desk.next_card(QUEUE, after=first.id).id == ahead.id
+
+
 def test_an_own_order_keeps_to_the_filter(room: Room):
     decide(room, fill(room, 120)[:80])
     waiting = the_rest(room, QUEUE)
@@ -98,13 +136,53 @@ def test_an_own_order_keeps_to_the_filter(room: Room):
 
 def test_verdicts_that_are_taken_back_are_no_lesson(room: Room):
     ids = fill(room, 120)
-    decide(room, ids[:40])
-    room.desk.bulk([i for n, i in enumerate(ids[40:80]) if not odd(n)], Action.ACCEPT, "anna")
-    room.desk.learner.wait()
+    decide(room, ids[:60])
     assert room.desk.suggestion(room.desk.card(ids[100]), "anna") is not None
-    room.desk.undo("anna")  # of 30 verdicts
+    for _ in range(20):
+        room.desk.undo("anna")
+        room.desk.learner.wait()
+    assert room.desk.suggestion(room.desk.card(ids[100]), "anna") is None
+
+
+def test_what_was_decided_in_bulk_is_no_lesson_as_nobody_read_it(room: Room):
+    ids = fill(room, 120)
+    decide(room, ids[:40])
+    for action, some in ((Action.ACCEPT, [1, 2, 3]), (Action.REJECT, [0])):
+        room.desk.bulk([i for n, i in enumerate(ids[40:80]) if n % 4 in some], action, "anna", reason="other")
     room.desk.learner.wait()
     assert room.desk.suggestion(room.desk.card(ids[100]), "anna") is None
+    decide(room, ids[80:100])
+    suggestion = room.desk.suggestion(room.desk.card(ids[100]), "anna")
+    assert suggestion is not None
+    assert suggestion.learnt_from == 60
+    room.desk.bulk(ids[:40], Action.ACCEPT, "anna")  # over what she had rejected one by one
+    room.desk.learner.wait()
+    assert room.triples.count(TripleFilter(reviewer="anna", singly=True)) == 50
+    assert room.triples.count(TripleFilter(reviewer="anna", singly=False)) == 50
+
+
+def test_a_fit_that_fails_is_logged_and_the_last_good_one_holds(room: Room, caplog: pytest.LogCaptureFixture):
+    class Flaky(TripleStore):
+        broken = False
+
+        def leading(self, *asked):
+            if self.broken:
+                raise StorageError("The workspace is busy.", hint="Wait.")
+            return super().leading(*asked)
+
+    ids, flaky = fill(room, 120), Flaky(room.decisions._database)
+    room.desk.learner = OrderLearner(flaky)
+    decide(room, ids[:80])
+    before = room.desk.suggestion(room.desk.card(ids[100]), "anna")
+    assert before is not None
+    flaky.broken = True
+    with caplog.at_level(logging.ERROR, "core.review.ordering"):
+        decide(room, ids[80:90])
+    assert ["The workspace is busy" in record.exc_text for record in caplog.records] == [True]
+    assert room.desk.suggestion(room.desk.card(ids[100]), "anna") == before
+    flaky.broken = False
+    decide(room, ids[90:100])
+    assert room.desk.suggestion(room.desk.card(ids[100]), "anna").learnt_from == 100
 
 
 def test_what_was_learnt_is_there_again_in_a_new_process(room: Room):

@@ -80,6 +80,14 @@ def test_a_link_to_a_card_that_somebody_reads_says_who_and_a_reload_takes_ones_o
     assert room.desk.next_card(ANN) is None
 
 
+def test_who_opens_a_card_that_somebody_reads_leaves_the_own_one_to_others(room):
+    a, b = room.put(make_triples(2))
+    room.desk.next_card(ANN)
+    assert room.desk.next_card(BOB).id == b
+    assert room.desk.take_card(b, ANN)[1] == ["bob"]
+    assert room.desk.next_card(CEM).id == a
+
+
 def test_a_look_ahead_takes_nothing(room):
     a, b = room.put(make_triples(2))
     room.desk.next_card(ANN)
@@ -125,6 +133,57 @@ def test_two_may_read_at_once_but_not_three(room):
     assert room.desk.next_card(CEM) is None  # one read it, the other is reading: nothing is left to read
 
 
+def test_who_looks_again_at_what_they_read_takes_no_place(room):
+    room.desk.team.set_rules(ALL_BY_TWO)
+    (a,) = room.put([make_triple()])
+    read(room, a, ann=Action.ACCEPT)
+    assert room.desk.take_card(a, ANN)[1] == []
+    assert room.desk.next_card(BOB).id == a  # ann's lease is no reading to come
+    assert room.desk.next_card(CEM) is None
+    assert room.desk.take_card(a, CEM)[1] == ["ann", "bob"]
+    assert room.desk.take_card(a, BOB)[1] == []
+    room.desk.team.release(BOB.holder)
+    assert room.desk.take_card(a, CEM)[1] == []
+
+
+def test_fewer_readers_open_what_waited_for_more_to_them_again_one_at_a_time(room):
+    room.desk.team.set_rules(ReviewRules(1.0, 3))
+    (a,) = room.put([make_triple()])
+    read(room, a, ann=Action.ACCEPT, bob=Action.ACCEPT)
+    assert room.desk.next_card(ANN) is None
+    room.desk.team.set_rules(ALL_BY_TWO)
+    assert room.desk.card(a).standing.verdict is Verdict.PENDING  # old entries keep what they meant
+    assert room.desk.waiting(ANN) == 1
+    assert room.desk.next_card(ANN).id == a
+    assert room.desk.next_card(BOB) is None
+    assert room.desk.take_card(a, BOB)[1] == ["ann"]
+    read(room, a, ann=Action.ACCEPT)
+    assert room.desk.card(a).standing.verdict is Verdict.ACCEPTED
+    assert [reading.reviewer for reading in room.desk.card(a).standing.readings] == ["bob", "ann"]
+    assert room.desk.team.agreement().alpha.units == 1
+
+
+def test_readings_that_are_not_all_there_yet_are_in_no_report(room):
+    room.desk.team.set_rules(ReviewRules(1.0, 3))
+    (a,) = room.put([make_triple()])
+    read(room, a, ann=Action.ACCEPT, bob=Action.REJECT)
+    report = room.desk.team.agreement()
+    assert (report.alpha.units, report.differing, report.reviewers) == (0, (), ())
+    read(room, a, cem=Action.ACCEPT)
+    report = room.desk.team.agreement()
+    assert (report.alpha.units, report.differing, report.reviewers) == (1, (a,), ("ann", "bob", "cem"))
+
+
+def test_an_edit_that_an_open_reading_rests_on_stays_and_names_nobody(room):
+    room.desk.team.set_rules(ALL_BY_TWO)
+    (a,) = room.put([make_triple()])
+    room.desk.decide(a, Action.EDIT, "ann", texts=Texts("new", "p", "n"))
+    read(room, a, bob=Action.ACCEPT)
+    with pytest.raises(BadInput, match=r"^Somebody gave a verdict") as refused:
+        room.desk.undo("ann")
+    assert "bob" not in str(refused.value)
+
+
 def test_readers_are_blind_until_all_have_decided(room):
     room.desk.team.set_rules(ALL_BY_TWO)
     (a,) = room.put([make_triple()])
@@ -168,6 +227,33 @@ def test_an_undone_reading_reopens_the_triple(room):
     assert room.desk.card(a).standing.verdict is Verdict.PENDING
     read(room, a, bob=Action.ACCEPT)
     assert room.desk.card(a).standing.verdict is Verdict.ACCEPTED
+
+
+def test_who_saw_the_others_reads_again_but_not_independently(room):
+    room.desk.team.set_rules(ALL_BY_TWO)
+    a, b = room.put(make_triples(2))
+    read(room, a, ann=Action.ACCEPT, bob=Action.REJECT)
+    room.desk.undo("bob")  # the dispute told him what ann said
+    read(room, a, bob=Action.ACCEPT)
+    assert room.desk.card(a).standing.verdict is Verdict.ACCEPTED
+    report = room.desk.team.agreement()
+    assert (report.alpha.units, report.reviewers) == (0, ())
+    read(room, b, ann=Action.ACCEPT)
+    room.desk.undo("ann")  # nobody else has read it: a slip is put right
+    read(room, b, ann=Action.REJECT, bob=Action.REJECT)
+    report = room.desk.team.agreement()
+    assert (report.alpha.units, report.differing) == (1, ())
+
+
+def test_of_three_readers_the_two_that_stayed_blind_count(room):
+    room.desk.team.set_rules(ReviewRules(1.0, 3))
+    (a,) = room.put([make_triple()])
+    read(room, a, ann=Action.ACCEPT, bob=Action.REJECT, cem=Action.REJECT)
+    room.desk.undo("cem")
+    read(room, a, cem=Action.ACCEPT)
+    assert room.desk.card(a).standing.verdict is Verdict.DISPUTED
+    report = room.desk.team.agreement()
+    assert [(pair.first, pair.second, pair.same) for pair in report.pairs] == [("ann", "bob", 0)]
 
 
 def test_who_rewrites_what_is_being_read_asks_the_others_again(room):

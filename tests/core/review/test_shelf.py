@@ -3,6 +3,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+from threading import Thread
 
 import pyarrow.parquet
 import pytest
@@ -16,6 +17,9 @@ from core.domain.task import TaskState
 from core.domain.triple import Texts, Verdict
 from core.errors import BadInput, BadRows, NotFound, NothingToDo
 from core.review.freezing import find_overlap
+from core.review.shelf import DatasetShelf, Stores
+from core.storage.preferences import PreferenceStore
+from tests.core.review.conftest import Contested, no_shouting
 from tests.factories import make_triple, make_triples
 
 ROW = {"group": "short-long", "task": "T", "language": "English", "query": "q", "positive": "p", "negative": "n"}
@@ -181,6 +185,15 @@ def test_imported_as_accepted_is_one_decision_in_the_log_that_can_be_undone(room
     assert room.shelf.count(TripleFilter(verdict=Verdict.ACCEPTED)) == 0
 
 
+def test_nobody_decides_between_the_look_at_an_imported_triple_and_its_acceptance(room):
+    decisions = Contested(room.decisions._database)
+    stores = Stores(room.triples, decisions, room.versions, room.tasks, room.shelf._preferences)
+    shelf = DatasetShelf(stores, room.shelf._jobs, no_shouting, starter_folder=room.starter)
+    (triple,) = shelf.import_rows(lines(ROW), accept_as="ann").added
+    decisions.threads[0].join()
+    assert [entry.action for entry in room.desk.history(triple)] == [Action.ACCEPT, Action.REJECT]
+
+
 def test_a_rejected_triple_is_not_accepted_by_importing_it_again(room):
     (triple,) = room.shelf.import_rows(lines(ROW)).added
     room.desk.decide(triple, Action.REJECT, "ann", reason="x")
@@ -233,3 +246,29 @@ def test_the_starter_set_waits_for_review_or_is_accepted(room):
     report = room.shelf.load_starter(accept=True)
     assert (len(report.added), len(report.duplicates), report.accepted) == (0, 2, 2)
     assert room.shelf.counts_by("reviewer") == {"starter": 2}
+
+
+def test_a_pair_that_stands_twice_in_a_file_is_one_new_triple_without_a_negative(room):
+    rows = [{"query": "a question", "positive": "its answer"}] * 2
+    report = room.shelf.import_rows(lines(*rows))
+    assert (len(report.added), len(report.duplicates), report.without_negative) == (1, 1, 1)
+
+
+def test_weights_given_at_the_same_time_are_both_kept(room):
+    class ContestedPreferences(PreferenceStore):
+        """Somebody else begins to set a weight just before one is written."""
+
+        others: tuple[Thread, ...] = ()
+
+        def set(self, name, value):
+            if not self.others:
+                self.others = (Thread(target=room.shelf.set_weight, args=("theirs", 3.0)),)
+                self.others[0].start()
+                self.others[0].join(0.3)
+            super().set(name, value)
+
+    preferences = ContestedPreferences(room.decisions._database)
+    stores = Stores(room.triples, room.decisions, room.versions, room.tasks, preferences)
+    DatasetShelf(stores, room.shelf._jobs, no_shouting, starter_folder=room.starter).set_weight("mine", 2.0)
+    preferences.others[0].join()
+    assert room.shelf.weights() == {"mine": 2.0, "theirs": 3.0}

@@ -36,8 +36,7 @@ def perform(log: DecisionStore, ids: list[str], step: tuple) -> None:
     if action == "undo":
         newest = log.steps(reviewer, limit=1)
         if newest:
-            entries = log.of_batch(newest[0].batch_id) if newest[0].batch_id else [log.get(newest[0].first_id)]
-            log.append([Decision(e.triple_id, reviewer, Action.UNDO, undoes=e.id) for e in entries])
+            log.append([Decision(e.triple_id, reviewer, Action.UNDO, undoes=e.id) for e in log.holding(newest[0], reviewer)])
     elif action == "bulk":
         log.append([Decision(i, reviewer, Action.ACCEPT, batch_id=f"b{word}{which}{reviewer}") for i in ids])
     else:
@@ -91,6 +90,31 @@ def test_a_bulk_action_is_one_step(opened):
     newest, older = log.steps("ann")
     assert (newest.action, newest.entries, newest.batch_id) == (Action.ACCEPT, 3, "b")
     assert (older.action, older.entries, older.reason) == (Action.REJECT, 1, "why")
+
+
+def test_a_step_ranks_by_when_it_was_begun_and_a_mined_one_is_asked_for(opened):
+    _, log, ids = opened
+    for triple, batch in ((ids[0], "mine-1"), (ids[1], None), (ids[2], "mine-1")):
+        log.append([Decision(triple, "ann", Action.EDIT, texts=Texts("q", "p", "n"), batch_id=batch)])
+    assert [(step.batch_id, step.entries) for step in log.steps("ann", mined=True)] == [(None, 1), ("mine-1", 2)]
+    assert [(step.batch_id, step.entries) for step in log.steps("ann")] == [(None, 1)]
+
+
+def test_of_a_step_only_what_was_not_taken_back_holds(opened):
+    _, log, ids = opened
+    log.append([Decision(i, "ann", Action.ACCEPT, batch_id="b") for i in ids])
+    log.append([Decision(ids[0], "bob", Action.REJECT, "x", batch_id="b")])  # no such batch is written, and it would not be hers
+    (step,) = log.steps("ann")
+    log.append([Decision(ids[1], "ann", Action.UNDO, undoes=log.of_triple(ids[1])[0].id)])
+    assert [entry.triple_id for entry in log.holding(step, "ann")] == [ids[0], ids[2]]
+
+
+def test_verdicts_and_logs_come_by_triple_in_the_order_asked(opened):
+    _, log, ids = opened
+    log.append([Decision(ids[0], "ann", Action.REJECT, "x"), Decision(ids[2], "ann", Action.ACCEPT)])
+    asked = [ids[2], "nobody", ids[1], ids[0], ids[2]]
+    assert list(log.verdicts(asked).items()) == [(ids[2], Verdict.ACCEPTED), (ids[1], Verdict.PENDING), (ids[0], Verdict.REJECTED)]
+    assert log.logs(ids[:2]) == {ids[0]: log.of_triple(ids[0]), ids[1]: []}
 
 
 def test_tempo_counts_single_verdicts_that_hold(opened):

@@ -30,6 +30,14 @@ def test_a_card_has_as_many_places_as_readers(opened):
     assert leases.reviewers_of(a, ANN.at) == ["ann", "bob"]
 
 
+def test_who_is_done_with_a_card_takes_no_place_of_it(opened):
+    leases, (a, _) = opened
+    assert leases.hold(a, ANN)
+    assert leases.hold(a, BOB, done=["ann"])
+    assert not leases.hold(a, replace(ANN, reviewer="cem", holder="w3"), done=["ann"])
+    assert leases.reviewers_of(a, ANN.at) == ["ann", "bob"]
+
+
 def test_a_refused_card_leaves_the_window_what_it_held(opened):
     leases, (a, b) = opened
     leases.hold(a, ANN)

@@ -201,6 +201,9 @@ def test_an_answer_that_is_no_reply_is_kept_and_the_request_is_still_missing(led
     ledger.mark_failed(planned.key, "not_the_protocol", error_body="<html>")
     [record] = ledger.to_send("one")
     assert (record.error_body, record.raw) == ("<html>", None)
+    ledger.mark_failed(planned.key, "not_the_protocol", error_body="x" * 250_000)
+    kept = ledger.get(planned.key).error_body
+    assert (kept[:100_000], kept[100_000:]) == ("x" * 100_000, "\n… cut here: 250,000 characters came")
 
 
 def test_a_block_is_written_together_or_not_at_all(ledger: Ledger):

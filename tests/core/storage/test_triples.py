@@ -4,6 +4,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from sqlalchemy import event
 
 from core.domain.checks import Nearness
 from core.domain.filters import TripleFilter, TripleOrder
@@ -188,6 +189,17 @@ def test_the_first_of_some_ids_that_passes(store: TripleStore):
     assert store.first_of(ids[::-1], TripleFilter()).id == ids[899]
     assert store.first_of(ids[:850], TripleFilter(flag_code="x")) is None
     assert store.first_of([], TripleFilter()) is None
+
+
+def test_the_first_of_some_ids_is_looked_up_by_its_id_and_not_among_all_of_its_verdict(store: TripleStore, database: Database):
+    ids, asked = store.add(make_triples(3)).added, []
+    event.listen(database._engine, "before_cursor_execute", lambda *given: asked.append(given[2:4]))
+    assert store.first_of(ids, TripleFilter(verdict=Verdict.PENDING, not_skipped_by="anna")).id == ids[0]
+    statement, values = next(one for one in asked if one[0].startswith("SELECT"))
+    with database.reading() as connection:
+        plan = [row[3] for row in connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", values)]
+    assert plan[0].startswith("SEARCH triples")
+    assert "(id=?)" in plan[0]
 
 
 def test_what_a_reviewer_skipped_is_not_counted(store: TripleStore, database: Database):

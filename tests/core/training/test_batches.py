@@ -1,8 +1,14 @@
 from __future__ import annotations
 
+from pathlib import Path
+
+import pytest
+
+from core.domain.contrast import BatchScope
 from core.domain.dataset import Example, Split
 from core.domain.groups import TaskGroup
 from core.domain.triple import Texts
+from core.errors import NothingToDo
 from core.training.batches import BatchOrder, batch_of, make_batch, order_of, training_rows
 from tests.core.training.runs import make_plan
 
@@ -125,3 +131,26 @@ def test_weights_and_kinds_together_go_on_from_any_step():
     epochs = [walked.epoch_of(step) for step in range(30)]
     assert epochs == sorted(epochs)
     assert epochs[-1] >= 3
+
+
+def test_where_no_task_has_two_triples_a_batch_of_one_task_is_refused_and_never_mixed_in_silence():
+    rows = training_rows([example(f"q{i}", f"d{i}", task=f"task {i}") for i in range(4)])
+    plan = make_plan(Path("nowhere"), batch_size=2, batch_scope=BatchScope.TASK)
+    with pytest.raises(NothingToDo, match="none has two triples") as caught:
+        order_of(rows, plan)
+    assert "Mix all groups" in caught.value.hint
+    assert order_of(rows, plan.model_copy(update={"batch_scope": BatchScope.GROUP})).batches_an_epoch == 2
+
+
+def test_an_epoch_that_draws_no_two_of_a_kind_is_passed_over():
+    told = {"batch_size": 2, "kinds": ["a", "a", "a", "b"], "sources": ["s"] * 4, "weights": {"s": 0.5}}  # one draw of two is mixed
+    orders = []
+    for seed in range(8):
+        try:
+            orders.append(BatchOrder(4, seed=seed, **told))
+        except NothingToDo:  # its first epoch is the mixed one
+            continue
+    assert 0 < len(orders) < 8
+    for order in orders:
+        assert all(set(order.indices(step)) <= {0, 1, 2} for step in range(6))
+        assert order.epoch_of(5) == 10  # every second epoch brings nothing

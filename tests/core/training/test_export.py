@@ -22,7 +22,7 @@ from core.training.adapters import save_adapter
 from core.training.averaging import ADAPTER_WEIGHTS, average, steps_kept
 from core.training.export import ExportForm, export_model
 from core.training.loop import tuned_spec
-from core.training.model_card import ReportedScore
+from core.training.model_card import ReportedScore, model_card
 from tests.core.training.runs import make_trainer
 
 TEXTS = ("rain", "a marker <|end|> inside", "snow comes from the sky " * 40)
@@ -87,6 +87,21 @@ def test_the_card_names_data_plan_and_scores(run, settings, tmp_path):
     assert json.loads((tmp_path / "out" / "adapter_config.json").read_text())["base_model_name_or_path"] == base.name
     assert not [path.name for path in (tmp_path / "out").rglob("*.*") if str(base.parent).encode() in path.read_bytes()]
     assert (tmp_path / "out" / ADAPTER_WEIGHTS).read_bytes() == (run.folder / "adapter" / ADAPTER_WEIGHTS).read_bytes()
+
+
+def test_the_card_of_a_merged_model_says_what_base_in_what_precision_it_was_merged_into(run, settings, tmp_path):
+    export_model(run, VERSION, settings, tmp_path / "out")
+    card = " ".join((tmp_path / "out" / "README.md").read_text().split())
+    held = json.loads((Path(run.plan["base_model"]) / "config.json").read_text())["dtype"]
+    assert f"merged into the weights of `{Path(run.plan['base_model']).name}` as its files hold them ({held})" in card
+    assert "the weights are written, in float32" in card
+    assert "NF4" not in card
+    embedded = EncoderSpec.from_dict({**run.result["encoder"], "base": EMBEDDED_BASE})
+    four_bit = replace(run, plan={**run.plan, "four_bit": True})
+    told = " ".join(model_card(four_bit, embedded, VERSION, [], merged_into="bfloat16", steps=()).split())
+    assert "not the original `HuggingFaceTB/SmolLM2-135M-Instruct` but what its Q4_1 conversion" in told
+    assert "gives back in bfloat16" in told
+    assert "held in 4 bits (NF4)" in told
 
 
 def test_an_average_is_the_mean_of_the_checkpoints_weights_and_opens_as_an_adapter(run, settings, tmp_path):

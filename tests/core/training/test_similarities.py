@@ -37,3 +37,21 @@ def test_a_document_that_answers_another_query_too_is_left_out():
     found = similarities(batch, torch.eye(batch.texts))
     column = found["documents"].index(two.example.texts.positive)
     assert found["kinds"][0][column] == "left out"
+
+
+def test_what_the_margin_leaves_out_is_shown_and_counted_and_confirmed_negatives_are_spared():
+    rows = training_rows([e for e in make_examples() if e.split is Split.TRAIN])[:3]
+    batch = make_batch(rows)
+    count = len(batch.queries)
+    vectors = torch.eye(batch.texts)
+    vectors[:count] = vectors[count + batch.positives[1]]  # to each query the positive of the second is the nearest, by a cosine of 1
+    vectors[count + batch.negatives[0][0]] = vectors[0]  # and so is the hard negative of the first
+    spared, all_masked = (similarities(batch, vectors, margin=0.1, spare=spare) for spare in (True, False))
+    column = spared["documents"].index(batch.documents[batch.positives[1]])
+    assert [row[column] for row in spared["kinds"]] == ["left out by the margin", "positive", "left out by the margin"]
+    hard = spared["documents"].index(batch.documents[batch.negatives[0][0]])
+    assert [found["kinds"][0][hard] for found in (spared, all_masked)] == ["hard negative", "left out by the margin"]
+    assert spared["masked"] == 3  # two positives of another, and for the third query the hard negative of the first
+    assert all_masked["masked"] == 4
+    assert spared["counted"] == len(batch.documents) - 1
+    assert similarities(batch, vectors)["masked"] == 0

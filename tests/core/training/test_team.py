@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
+import signal
 import subprocess
 import sys
+import time
+from contextlib import nullcontext
 from dataclasses import replace
 
 import pytest
@@ -13,11 +17,15 @@ import torch
 from safetensors.torch import load_file
 
 from core.domain.dataset import DatasetVersion, Split
-from core.domain.jobs import JobState
+from core.domain.jobs import Job, JobKind, JobState
+from core.errors import JobError
+from core.jobs.processes import mark_of
 from core.settings import PROJECT_FOLDER
+from core.storage.database import now
 from core.storage.triples import TripleStore
 from core.storage.versions import VersionStore
 from core.training.team import ALONE, deal
+from core.training.torchrun import let_helpers_go
 from tests.core.training.runs import make_examples, make_plan
 from tests.factories import make_triple
 
@@ -118,6 +126,82 @@ def test_under_torchrun_two_processes_are_one_in_float32_and_resume_as_one(tiny_
     assert len(resumed["losses"]) == 4
     assert torch.equal(resumed["weights"], whole["weights"])
     assert torch.equal(other["weights"], whole["weights"])
+
+
+def command_under_torchrun(*words: str) -> subprocess.Popen[str]:
+    """`python -m core` in two processes of torchrun."""
+    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2", "-m", "core", *words, "--json"]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=PROJECT_FOLDER)
+
+
+@pytest.mark.slow
+def test_a_run_under_torchrun_that_is_killed_is_resumed_under_torchrun_to_the_adapter_of_one_that_was_not(ready, tiny_decoder, tmp_path):
+    """The command itself: killed by SIGKILL after its first checkpoint, then `jobs resume`, to the bit."""
+    plan = make_plan(tiny_decoder, processes=2, micro_batch_tokens=100, lora_dropout=0.2, **{**FIELDS, "steps": 40, "checkpoint_every": 2})
+    whole = ready.jobs.wait(ready.training.start(plan).id, timeout_seconds=500)
+    assert whole.state is JobState.DONE, ready.jobs.log_tail(whole.id)
+    (tmp_path / "plan.json").write_text(plan.model_dump_json(), encoding="utf-8")
+    running = command_under_torchrun("train", "--version", "v", "--plan", str(tmp_path / "plan.json"))
+    limit = time.monotonic() + 200
+    while not (runs := [job for job in ready.training.runs() if job.id != whole.id]) or len(losses_of(ready, runs[0].id)) < 3:
+        assert time.monotonic() < limit, running.poll()
+        time.sleep(0.02)
+    killed = ready.jobs.get(runs[0].id)
+    os.kill(killed.pid, signal.SIGKILL)
+    running.communicate(timeout=100)
+    assert running.returncode != 0
+    assert ready.jobs.get(killed.id).state is JobState.LOST
+    resuming = command_under_torchrun("jobs", "resume", killed.id)
+    told, errors = resuming.communicate(timeout=300)
+    assert resuming.returncode == 0, errors[-3000:]
+    assert json.loads(told.splitlines()[-1])["state"] == "done"
+    assert ready.jobs.get(killed.id).result["processes"] == 2
+    assert any(event["kind"] == "resumed" for event in ready.jobs.events(killed.id)[0])
+    assert torch.equal(adapter_of(ready, killed.id), adapter_of(ready, whole.id))
+
+
+@pytest.mark.slow
+def test_a_run_under_torchrun_that_is_taken_out_of_the_line_ends_all_its_processes(ready, tiny_decoder, tmp_path):
+    """The first process ends when its job does; the others, which wait for it to lead, must not go on to wait for an hour."""
+    (tmp_path / "plan.json").write_text(make_plan(tiny_decoder, processes=2, **FIELDS).model_dump_json(), encoding="utf-8")
+    jobs = ready.settings.jobs_folder
+    jobs.mkdir(parents=True, exist_ok=True)
+    ahead = Job("train-ahead", JobKind.TRAIN, "Train before", JobState.RUNNING, {}, "h", jobs / "train-ahead", created_at=now())
+    ready._job_store.add(ahead)
+    mark = mark_of(os.getpid())
+    ready._job_store.set(ahead.id, pid=mark.pid, process_start=mark.started, boot_id=mark.boot_id)
+    with (jobs / ".turn-0.lock").open("ab") as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        running = command_under_torchrun("train", "--version", "v", "--plan", str(tmp_path / "plan.json"))
+        limit = time.monotonic() + 100
+        while not (line := list(ready.jobs.line.places())) or not ready.jobs.events(line[0])[0]:
+            assert time.monotonic() < limit, running.poll()
+            time.sleep(0.05)
+        ready.jobs.stop(line[0])
+        _, errors = running.communicate(timeout=100)
+    assert running.returncode != 0
+    assert "taken out of the line" in errors
+    assert ready.jobs.get(line[0]).state is JobState.STOPPED
+
+
+@pytest.mark.parametrize(
+    ("state", "kinds", "fails"),
+    [
+        (JobState.STOPPED, ["queued"], True),
+        (JobState.PAUSED, [], True),
+        (JobState.STOPPED, ["started", "step", "ended", "queued"], True),
+        (JobState.STOPPED, ["queued", "started", "step"], False),
+        (JobState.DONE, ["started", "step"], False),
+    ],
+)
+def test_only_a_job_that_never_began_fails_its_torchrun(monkeypatch, tmp_path, state, kinds, fails):
+    job = Job("train-x", JobKind.TRAIN, "Train", state, {}, "h", tmp_path)
+    events = [{"kind": kind} for kind in [*kinds, "ended"]]
+    let_helpers_go(job, events)  # without torchrun there is nobody to let go
+    for name, value in (("TORCHELASTIC_RUN_ID", "x"), ("WORLD_SIZE", "2"), ("RANK", "0")):
+        monkeypatch.setenv(name, value)
+    with pytest.raises(JobError, match="out of the line") if fails else nullcontext():
+        let_helpers_go(job, events)
 
 
 def test_texts_are_dealt_evenly_and_each_once():

@@ -11,8 +11,9 @@ from core.domain.checks import CheckPlan, Nearness, Thresholds, beyond
 from core.domain.encoder import EncoderSpec
 from core.domain.groups import TaskGroup
 from core.domain.jobs import Job, JobKind, JobState
+from core.domain.review import Action
 from core.generation.checks.by_encoder import check_nearness
-from core.generation.checks.desk import CheckDesk
+from core.generation.checks.desk import TRIPLES_A_STEP, CheckDesk
 from core.jobs.context import STOP_FILE, JobContext
 from core.storage.jobs import JobStore
 from core.storage.preferences import PreferenceStore
@@ -60,6 +61,21 @@ def codes(workbench: Workbench, triple_id: str) -> set[str]:
     return {flag.code for flag in TripleStore(workbench.database).get(triple_id).flags}
 
 
+def test_pairs_that_are_settled_are_named_last(workbench: Workbench, desk: CheckDesk):
+    text = "Too much water takes the air from the roots of the plant, and the foliage slowly loses its green colour in a week"
+    triples = [make_triple("why yellow", f"{text}{end}") for end in ("", "!", " now", " or two days")]  # ever less like the first
+    ids = TripleStore(workbench.database).add(triples).added
+    desk.run(context(workbench, CheckPlan(encoder=False)))
+    closest = desk.near_duplicates()[0]
+    workbench.review.decide(ids[1], Action.REJECT, "ann", reason="duplicate")
+    desk.run(context(workbench, CheckPlan(encoder=False)))
+    pairs = desk.near_duplicates()
+    assert ids[1] in closest[:2]
+    with_rejected = [ids[1] in pair[:2] for pair in pairs]
+    assert with_rejected == sorted(with_rejected)
+    assert 0 < sum(with_rejected) < len(pairs)
+
+
 def test_a_check_flags_near_duplicates_and_what_the_encoder_sees(workbench: Workbench, desk: CheckDesk):
     text = "Too much water takes the air from the roots of the plant, and the foliage slowly loses its green colour in a week."
     first = make_triple("why do leaves turn yellow", text, "zzz kkk xxx qqq")
@@ -86,6 +102,31 @@ def test_texts_that_were_scored_are_not_encoded_again(workbench: Workbench, desk
     assert desk.run(context(workbench, CheckPlan()))["changed"] == 0
     assert len(encoder.encoded) == before + 3
     assert len(desk.scores()["positive"]) == 2
+
+
+def test_a_check_that_was_killed_goes_on_where_it_was_measuring(workbench: Workbench, desk: CheckDesk, encoder: LetterEncoder):
+    words = [f"{chr(97 + i % 26)}{chr(97 + i // 26)} {'abcdefgh'[i % 8] * 3}" for i in range(TRIPLES_A_STEP + 10)]
+    TripleStore(workbench.database).add([make_triple(f"which one is {word}", f"It is {word}.", f"Not {word}.") for word in words])
+    encode = encoder.encode
+
+    def killed_in_the_second_step(texts: Sequence[str], **options: object) -> np.ndarray:
+        if len(encoder.encoded) >= 3 * TRIPLES_A_STEP:
+            raise KeyboardInterrupt
+        return encode(texts, **options)
+
+    encoder.encode = killed_in_the_second_step  # type: ignore[method-assign]
+    with pytest.raises(KeyboardInterrupt):
+        desk.run(context(workbench, CheckPlan()))
+    assert len(encoder.encoded) == 3 * TRIPLES_A_STEP
+    with (workbench.settings.workspace / "checks" / "nearness.jsonl").open("a") as file:
+        file.write('["torn')
+    encoder.encode = encode  # type: ignore[method-assign]
+    encoder.encoded.clear()
+    assert desk.run(context(workbench, CheckPlan()))["checked"] == TRIPLES_A_STEP + 10
+    assert len(encoder.encoded) == 3 * 10
+    encoder.encoded.clear()
+    desk.run(context(workbench, CheckPlan()))  # what was written after the torn line is read
+    assert encoder.encoded == []
 
 
 def test_without_the_encoder_the_texts_are_checked_all_the_same(workbench: Workbench, desk: CheckDesk, encoder: LetterEncoder):

@@ -31,7 +31,7 @@ def bench(workbench: Workbench, tmp_path: Path) -> Bench:
 
 def over_http(bench: Bench, plan: GenerationPlan, *, job_id: str) -> dict:
     bench.desk._open_model = lambda plan: EndpointModel(plan.base_url, plan.model, habits=Habits(in_flight=plan.in_flight))
-    return bench.desk.run_generation(bench.context(plan, job_id))
+    return bench.carry_out(plan, job_id)
 
 
 def calls(url: str) -> int:

@@ -38,7 +38,7 @@ def over_http(bench: Bench, answer, plan, *, job_id: str = "one", timeout_second
         bench.desk._open_model = lambda plan: EndpointModel(
             server.url, plan.model, timeout_seconds=timeout_seconds, habits=Habits(policy=policy, in_flight=plan.in_flight, **habits)
         )
-        return bench.desk.run_generation(bench.context(plan, job_id)), server
+        return bench.carry_out(plan, job_id), server
 
 
 def test_a_cut_off_reply_is_repeated_once_with_twice_the_room_and_told_apart(bench: Bench):
