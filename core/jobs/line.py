@@ -6,13 +6,13 @@ once it has it. The kernel takes the lock back however its holder ends, SIGKILL 
 
 from __future__ import annotations
 
-import fcntl
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import IO
+
+from filelock import FileLock, Timeout
 
 from core.domain.jobs import Job, JobKind, JobState
 from core.errors import BadInput
@@ -52,7 +52,7 @@ class Line:
     def __init__(self, store: JobStore, folder: Path, *, at_once: int = 1) -> None:
         """`at_once` jobs may work together; `folder` holds their locks."""
         self._store, self._folder, self._at_once = store, folder, at_once
-        self._held: IO[bytes] | None = None
+        self._held: FileLock | None = None
 
     def join(self, job: Job) -> None:
         """Put a job at the end, before its process starts; nothing for a kind that does not wait."""
@@ -118,15 +118,14 @@ class Line:
     def _lock(self) -> bool:
         """Take one of the locks; False where all are taken."""
         for number in range(self._at_once):
+            lock = FileLock(self._folder / f".turn-{number}.lock")
             with translated_errors():
-                file = (self._folder / f".turn-{number}.lock").open("ab")
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                file.close()
-            else:
-                self._held = file  # to the end of the process: only then its memory is free for the next one
-                return True
+                try:
+                    lock.acquire(timeout=0)
+                except Timeout:
+                    continue
+            self._held = lock  # to the end of the process: only then its memory is free for the next one
+            return True
         return False
 
 

@@ -13,9 +13,8 @@ from core.domain.identity import normalise
 from core.domain.mining import MiningMethod, MiningPlan
 from core.domain.ranking import Document, document_of
 from core.domain.review import TripleRecord
-from core.domain.triple import Verdict
 from core.errors import NothingToDo
-from core.review.mining import Mined, choose
+from core.review.mining import Mined, answers_to, choose, corpora_of, kind_of, question_of
 from core.storage.triples import TripleStore
 
 if TYPE_CHECKING:
@@ -88,20 +87,11 @@ class CandidateFinder:
         return Candidates(tuple(sorted(choices, key=lambda m: m.rank)), len(ranked) - 1, len(others))
 
     def _documents(self, record: TripleRecord) -> tuple[list[Document], set[str]]:
-        """Documents of triples nobody rejected, as they stand, and the texts that answer the same query."""
-        triple, query = record.triple, normalise(record.texts.query)
-        found: dict[str, Document] = {}
-        answers: set[str] = set()
-        for other in self._triples.each(TripleFilter(groups=(triple.group,), languages=(triple.document_language,))):
-            if other.triple.task == triple.task and normalise(other.texts.query) == query:
-                answers.add(normalise(other.texts.positive))
-            if other.triple.document_language != triple.document_language or other.standing.verdict is Verdict.REJECTED:
-                continue
-            for text in (other.texts.positive, other.texts.negative):
-                if text:
-                    document = document_of(text)
-                    found.setdefault(document.id, document)
-        return list(found.values()), answers
+        """Documents of the triple's kind, and the texts that answer the same query."""
+        kind, question = kind_of(record), question_of(record)
+        group, language = record.triple.group, record.triple.document_language
+        known = list(self._triples.each(TripleFilter(groups=(group,), languages=(language,))))
+        return corpora_of(known, {kind})[kind], answers_to(known, {question})[question]
 
     def _scores(self, query: str, documents: Sequence[Document], method: MiningMethod, tell: Tell) -> list[float]:
         if method is MiningMethod.BM25:

@@ -88,15 +88,15 @@ class NegativeMiner:
         started = time.monotonic()
         plan = MiningPlan.model_validate(context.plan)
         wanted = [record for record in self._triples.each(replace(BARE, source=plan.source or None)) if _kept(record)]
-        corpora = _corpora(self._triples.each(), {_kind(record) for record in wanted})
+        corpora = corpora_of(self._triples.each(), {kind_of(record) for record in wanted})
         encoder = self._open_encoder(EncoderSpec.baseline()) if plan.method is MiningMethod.BASELINE and wanted else None
-        answers = _answers(self._triples.each(), {_question(record) for record in wanted})
+        answers = answers_to(self._triples.each(), {question_of(record) for record in wanted})
         batch_id = f"{MINED}{context.job.id}"
         earlier = self._decisions.count_holding(batch_id, plan.reviewer)
         total, done, found, none_fits = earlier + len(wanted), earlier, earlier, 0
-        for kind in dict.fromkeys(_kind(record) for record in wanted):
+        for kind in dict.fromkeys(kind_of(record) for record in wanted):
             documents = corpora[kind]
-            some = [record for record in wanted if _kind(record) == kind]
+            some = [record for record in wanted if kind_of(record) == kind]
             scorer = _scorer(plan.method, documents, encoder, context)
             for start in range(0, len(some), QUERIES_A_STEP):
                 if context.stop_requested():
@@ -105,7 +105,7 @@ class NegativeMiner:
                 mined = {
                     record.id: choice
                     for record, scores in zip(step, scorer(step), strict=True)
-                    if (choice := choose(record, documents, scores, answers[_question(record)], plan)) is not None
+                    if (choice := choose(record, documents, scores, answers[question_of(record)], plan)) is not None
                 }
                 found += self._write(step, mined, plan, batch_id)
                 done, none_fits = done + len(step), none_fits + len(step) - len(mined)
@@ -156,12 +156,13 @@ def choose(
 Kind = tuple[str, str]
 
 
-def _kind(record: TripleRecord) -> Kind:
+def kind_of(record: TripleRecord) -> Kind:
     """Documents of another group or language would be told apart by that alone."""
     return record.triple.group.value, record.triple.document_language
 
 
-def _question(record: TripleRecord) -> tuple[str, str]:
+def question_of(record: TripleRecord) -> tuple[str, str]:
+    """Triples that ask the same share their answers."""
     return record.triple.task, normalise(record.texts.query)
 
 
@@ -169,11 +170,11 @@ def _kept(record: TripleRecord) -> bool:
     return record.standing.verdict is not Verdict.REJECTED
 
 
-def _corpora(records: Iterable[TripleRecord], kinds: set[Kind]) -> dict[Kind, list[Document]]:
+def corpora_of(records: Iterable[TripleRecord], kinds: set[Kind]) -> dict[Kind, list[Document]]:
     """Documents of triples nobody rejected: a broken text would come back as somebody's hard negative."""
     found: dict[Kind, dict[str, Document]] = {kind: {} for kind in kinds}
     for record in records:
-        if (kind := _kind(record)) in found and _kept(record):
+        if (kind := kind_of(record)) in found and _kept(record):
             for text in (record.texts.positive, record.texts.negative):
                 if text:
                     document = document_of(text)
@@ -181,11 +182,11 @@ def _corpora(records: Iterable[TripleRecord], kinds: set[Kind]) -> dict[Kind, li
     return {kind: list(documents.values()) for kind, documents in found.items()}
 
 
-def _answers(records: Iterable[TripleRecord], questions: set[tuple[str, str]]) -> dict[tuple[str, str], set[str]]:
+def answers_to(records: Iterable[TripleRecord], questions: set[tuple[str, str]]) -> dict[tuple[str, str], set[str]]:
     """Texts that answer a question, those of rejected triples too: most of them are rejected for another reason."""
     found: dict[tuple[str, str], set[str]] = {question: set() for question in questions}
     for record in records:
-        if (question := _question(record)) in found:
+        if (question := question_of(record)) in found:
             found[question].add(normalise(record.texts.positive))
     return found
 

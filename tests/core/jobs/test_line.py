@@ -62,12 +62,13 @@ def in_line(board: JobBoard) -> list[str]:
 
 
 def test_a_second_training_waits_says_behind_whom_and_starts_by_itself(board: JobBoard) -> None:
-    first = start(board, 100)
+    first = start(board, LONG)
     until(board, lambda: is_running(board, first))
     second = start(board, 2)
     until(board, lambda: [e["kind"] for e in board.events(second)[0]] == ["queued"])
     assert board.get(second).state is JobState.QUEUED
-    assert str(board.line.places()[second]) == f"queued, 1st in line, behind Count to 100 ({first})"
+    assert str(board.line.places()[second]) == f"queued, 1st in line, behind Count to {LONG} ({first})"
+    board.stop(first)
     assert board.wait(second, timeout_seconds=60).state is JobState.DONE
     ended, begun = board.events(first)[0][-1], next(e for e in board.events(second)[0] if e["kind"] == "started")
     assert ended["kind"] == "ended"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import json
 import os
 import signal
@@ -14,6 +13,7 @@ from dataclasses import replace
 
 import pytest
 import torch
+from filelock import FileLock
 from safetensors.torch import load_file
 
 from core.domain.dataset import DatasetVersion, Split
@@ -170,8 +170,7 @@ def test_a_run_under_torchrun_that_is_taken_out_of_the_line_ends_all_its_process
     ready._job_store.add(ahead)
     mark = mark_of(os.getpid())
     ready._job_store.set(ahead.id, pid=mark.pid, process_start=mark.started, boot_id=mark.boot_id)
-    with (jobs / ".turn-0.lock").open("ab") as held:
-        fcntl.flock(held, fcntl.LOCK_EX)
+    with FileLock(jobs / ".turn-0.lock"):
         running = command_under_torchrun("train", "--version", "v", "--plan", str(tmp_path / "plan.json"))
         limit = time.monotonic() + 100
         while not (line := list(ready.jobs.line.places())) or not ready.jobs.events(line[0])[0]:
