@@ -64,7 +64,7 @@ def stages(counts: Counts) -> list[Stage]:
             accepted + rejected,
             "decided",
             f"{accepted} accepted, {rejected} rejected" + (f", {disputed} disputed" if disputed else ""),
-            f"Review {pending} triples" if pending else f"Settle {disputed} disputes" if disputed else "Nothing is waiting",
+            f"Review {pending} triples" if pending else f"Settle {disputed} disputes" if disputed else "Nothing waits",
         ),
         Stage(
             "Versions",

@@ -11,6 +11,8 @@ UNSPACED = r"\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff"
 TOKEN = re.compile(rf"[{UNSPACED}]|[^\W{UNSPACED}]+")
 PIECE = re.compile(r"[\u3040-\u30ff\u3400-\u9fff]|\w+|\s+|[^\w\s]")
 COPY_WEIGHT = 6  # a run counts as copied from three words or six characters on
+FEW_PIECES = 20  # words, spaces and signs: a shorter text can be read whatever is marked in it
+REWRITTEN = 0.4  # of the shorter text's characters: where two versions share less, one is not a change of the other
 Span = tuple[int, int]  # start and end in characters
 
 
@@ -53,7 +55,10 @@ def _runs(text: str) -> list[tuple[tuple[str, ...], Span]]:
 
 
 def changes(before: str, after: str) -> list[tuple[Change, str]]:
-    """Pieces that, without the added ones, give `before`, and without the removed ones give `after`."""
+    """Pieces that, without the added ones, give `before`, and without the removed ones give `after`.
+
+    Texts that share little but small words are shown as one removed and one added: word by word nobody could read either.
+    """
     a, b = PIECE.findall(before), PIECE.findall(after)
     found: list[tuple[Change, str]] = []
     for kind, i, j, k, m in SequenceMatcher(None, a, b, autojunk=False).get_opcodes():
@@ -64,4 +69,7 @@ def changes(before: str, after: str) -> list[tuple[Change, str]]:
             found.append((Change.REMOVED, "".join(a[i:j])))
         if m > k:
             found.append((Change.ADDED, "".join(b[k:m])))
+    kept = sum(len(piece) for change, piece in found if change is Change.SAME)
+    if min(len(a), len(b)) > FEW_PIECES and kept < REWRITTEN * min(len(before), len(after)):
+        return [(Change.REMOVED, before), (Change.ADDED, after)]
     return found

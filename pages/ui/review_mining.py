@@ -22,7 +22,8 @@ from pages.ui.session import open_workbench, reviewer
 from pages.ui.triple_card import text_html
 
 MOST_KEPT = 200  # searches held for all viewers together
-PANEL_HEIGHT = 300  # pixels; documents are long, and the keys below must stay in sight
+PANEL_HEIGHT = 330  # pixels; documents are long, and the keys below must stay in sight
+TEXT_HEIGHT, LONG_TEXT = 104, 380  # pixels of a document of more characters, which scrolls: three of them are in sight at once
 Key = tuple[str, Texts, MiningMethod, int]
 
 
@@ -147,7 +148,8 @@ def _show_choice(record: TripleRecord, number: int, mined: Mined, method: Mining
         "Take", key=f"take-mined-{number}", shortcut=str(number), on_click=take_mined, args=(record, mined, method), width="stretch"
     )  # fmt: skip
     take.caption(f"rank {mined.rank} · score {mined.score:.3f} · {mined.share:.0%} of the positive's")
-    text.html(text_html(mined.text))
+    with text.container(height=TEXT_HEIGHT if len(mined.text) > LONG_TEXT else "content", border=False):
+        st.html(text_html(mined.text))
 
 
 def take_mined(record: TripleRecord, mined: Mined, method: MiningMethod) -> None:

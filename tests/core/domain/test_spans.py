@@ -42,3 +42,14 @@ def test_only_the_changed_word_is_marked():
     assert changes("a red leaf", "a green leaf") == [
         (Change.SAME, "a "), (Change.REMOVED, "red"), (Change.ADDED, "green"), (Change.SAME, " leaf"),
     ]  # fmt: skip
+
+
+def test_a_text_that_was_put_in_anothers_place_is_one_removed_and_one_added():
+    before = "Move it in spring to a container one size larger, and water it well until the roots have filled the pot."
+    after = "The water that reaches the kitchen from chalk is hard, and tea that is brewed in it tastes flat to most people."
+    assert changes(before, after) == [(Change.REMOVED, before), (Change.ADDED, after)]
+
+
+def test_a_shortened_text_is_still_shown_word_by_word():
+    before = "Move it in spring to a container one size larger, and water it well until the roots have filled the pot."
+    assert changes(before, before[:48]) == [(Change.SAME, before[:48]), (Change.REMOVED, before[48:])]
