@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from pydantic import Field
@@ -54,8 +54,7 @@ class RewritePlan(EndpointPlan):
 
     def applied_to(self, texts: Texts, text: str) -> Texts:
         """Texts with the new one in its place."""
-        values = {"query": texts.query, "positive": texts.positive, "negative": texts.negative, self.field.value: text}
-        return Texts(values["query"] or "", values["positive"] or "", values["negative"])
+        return replace(texts, **{self.field.value: text})
 
 
 class ProposalState(StrEnum):

@@ -123,7 +123,7 @@ class GenerationDesk:
 
     def _at_work(self, kind: JobKind, plan: GenerationPlan | BrainstormPlan) -> Job | None:
         values = plan.model_dump(mode="json")
-        return next((job for job in self._jobs.find(kind) if job.state.active and job.plan == values), None)
+        return next((job for job in self._jobs.active(kind) if job.plan == values), None)
 
     def run_generation(self, context: JobContext) -> dict[str, Any]:
         """Do a generation job's work; resumes where it left off.
@@ -204,10 +204,7 @@ class GenerationDesk:
 
     def _plan(self, context: JobContext, draw: Callable[[], Iterable[PlannedRequest]]) -> None:
         planned = {request.key: request for request in draw()}
-        active = {
-            job.id for kind in (JobKind.GENERATE, JobKind.BRAINSTORM, JobKind.REWRITE) for job in self._jobs.find(kind) if job.state.active
-        }
-        busy = active - {context.job.id}
+        busy = {job.id for job in self._jobs.active(JobKind.GENERATE, JobKind.BRAINSTORM, JobKind.REWRITE)} - {context.job.id}
         with self._ledger.together():  # or another job might begin with them between the two
             others = self._ledger.with_others(list(planned), busy)
             new = self._ledger.plan(list(planned.values()), context.job.id, busy=busy)

@@ -61,9 +61,7 @@ class FieldRewriter:
         if not reviewer.strip():
             raise BadInput("A rewriting needs the name of who asks.", hint="Give your name in Settings.")
         same = (record.id, field.value)
-        active = [
-            job for job in self._jobs.find(JobKind.REWRITE) if job.state.active and (job.plan["triple_id"], job.plan["field"]) == same
-        ]
+        active = [job for job in self._jobs.active(JobKind.REWRITE) if (job.plan["triple_id"], job.plan["field"]) == same]
         for job in active:
             if job.plan["reviewer"] == reviewer.strip() and not _settled(job):
                 return job

@@ -20,7 +20,7 @@ from core.jobs.context import EARLIER_RESULT_FILE, RESULT_FILE, STOP_FILE, ask_t
 from core.jobs.events import Event, read_events
 from core.jobs.line import Line
 from core.jobs.processes import is_alive, kill_group, mark_of
-from core.jobs.state import START_GRACE_SECONDS, age_seconds, as_it_is
+from core.jobs.state import START_GRACE_SECONDS, active_jobs, age_seconds, as_it_is
 from core.settings import PROJECT_FOLDER, Settings
 from core.storage.artifacts import write_json
 from core.storage.database import now, translated_errors
@@ -82,9 +82,9 @@ class JobBoard:
         """Jobs, newest first."""
         return [as_it_is(job, mark) for job, mark in self._store.find(kind, limit=limit)]
 
-    def active(self) -> list[Job]:
-        """Jobs at work now."""
-        return [job for job in self.find() if job.state.active]
+    def active(self, *kinds: JobKind) -> list[Job]:
+        """Jobs at work now, of some kinds or of all, newest first within each kind."""
+        return active_jobs(self._store, *kinds)
 
     def pause(self, job_id: str, *, by: str = "") -> None:
         """Ask the job to finish its step, save and end as paused: the replies under way are waited for, however long they take.

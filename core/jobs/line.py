@@ -17,7 +17,7 @@ from filelock import FileLock, Timeout
 from core.domain.jobs import Job, JobKind, JobState
 from core.errors import BadInput
 from core.jobs.context import JobContext
-from core.jobs.state import as_it_is
+from core.jobs.state import active_jobs
 from core.storage.artifacts import read_json, write_json
 from core.storage.database import translated_errors
 from core.storage.jobs import JobStore
@@ -112,8 +112,7 @@ class Line:
         return working[0] if len(working) >= self._at_once else None
 
     def _active(self) -> list[Job]:
-        found = [as_it_is(*stored) for kind in IN_TURN for stored in self._store.find(kind, states=[s for s in JobState if s.active])]
-        return [job for job in found if job.state.active]
+        return active_jobs(self._store, *IN_TURN)
 
     def _lock(self) -> bool:
         """Take one of the locks; False where all are taken."""

@@ -7,11 +7,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from core.domain.jobs import EndRequest, Failure, Job, JobState
+from core.domain.jobs import EndRequest, Failure, Job, JobKind, JobState
 from core.jobs.context import EARLIER_RESULT_FILE, RESULT_FILE, end_request, read_request
 from core.jobs.processes import is_alive
 from core.storage.artifacts import read_json
-from core.storage.jobs import ProcessMark
+from core.storage.jobs import JobStore, ProcessMark
 
 START_GRACE_SECONDS = 20.0  # between the row and the first sign of the process
 LOST = Failure("job_lost", "The process is gone and left no result.", "Read the log; then resume it or start it again.")
@@ -34,6 +34,12 @@ def as_it_is(job: Job, mark: ProcessMark | None) -> Job:
     if mark is None and age_seconds(job) < START_GRACE_SECONDS:
         return replace(job, state=JobState.QUEUED)
     return replace(job, state=JobState.LOST, failure=LOST)
+
+
+def active_jobs(store: JobStore, *kinds: JobKind) -> list[Job]:
+    """Jobs at work or waiting, of some kinds or of all, newest first within each kind."""
+    states = [state for state in JobState if state.active]
+    return [job for kind in kinds or (None,) for stored in store.find(kind, states=states) if (job := as_it_is(*stored)).state.active]
 
 
 def age_seconds(job: Job) -> float:

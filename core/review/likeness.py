@@ -74,9 +74,8 @@ class TripleLikeness:
         Raises:
             NothingToDo: there are no triples.
         """
-        for job in self._jobs.find(JobKind.LIKEN):
-            if job.state.active:
-                return job
+        if running := self._jobs.active(JobKind.LIKEN):
+            return running[0]
         count = self._triples.count()
         if not count:
             raise NothingToDo("There are no triples to compare.", hint="Generate some, or import a file.")

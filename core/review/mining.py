@@ -74,9 +74,8 @@ class NegativeMiner:
         Raises:
             NothingToDo: every triple of the source has a negative.
         """
-        for job in self._jobs.find(JobKind.MINE):
-            if job.state.active:
-                return job
+        if running := self._jobs.active(JobKind.MINE):
+            return running[0]
         missing = self.missing()
         count = missing.get(plan.source, 0) if plan.source else sum(missing.values())
         if not count:

@@ -7,7 +7,23 @@ from contextlib import AbstractContextManager
 from dataclasses import asdict, replace
 from typing import Any
 
-from sqlalchemy import Connection, RowMapping, String, bindparam, case, cast, delete, func, insert, or_, select, true, update
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    RowMapping,
+    String,
+    and_,
+    bindparam,
+    case,
+    cast,
+    delete,
+    func,
+    insert,
+    or_,
+    select,
+    true,
+    update,
+)
 
 from core.domain.review import MINED, Action, Decision, Reading, Standing, Step, changes_of, informed_readers, replay
 from core.domain.triple import Texts, Verdict
@@ -71,14 +87,12 @@ class DecisionStore:
         """The entries of a reviewer's step that were not taken back."""
         c = decisions.c
         own = c.batch_id == step.batch_id if step.batch_id else c.id == step.first_id
-        return self._read(own & (c.reviewer == reviewer) & (c.action != Action.UNDO.value) & c.id.not_in(taken_back_by(reviewer)))
+        return self._read(own & _still(reviewer))
 
     def count_holding(self, batch_id: str, reviewer: str) -> int:
         """How many entries of a reviewer's batch were not taken back."""
-        c = decisions.c
-        own = (c.batch_id == batch_id) & (c.reviewer == reviewer) & (c.action != Action.UNDO.value)
         with self._database.reading() as connection:
-            return connection.execute(select(func.count()).where(own, c.id.not_in(taken_back_by(reviewer)))).scalar_one()
+            return connection.execute(select(func.count()).where(decisions.c.batch_id == batch_id, _still(reviewer))).scalar_one()
 
     def get(self, decision_id: int) -> Decision:
         """One entry.
@@ -107,7 +121,7 @@ class DecisionStore:
                 func.max(c.batch_id).label("batch_id"),
                 func.max(c.reason).label("reason"),
             )
-            .where(c.reviewer == reviewer, c.action != Action.UNDO.value, c.id.not_in(taken_back_by(reviewer)), by_hand)
+            .where(_still(reviewer), by_hand)
             .group_by(step)
             .order_by(first.desc())
             .limit(limit)
@@ -161,6 +175,12 @@ class DecisionStore:
     def _read(self, condition: Any) -> list[Decision]:
         with self._database.reading() as connection:
             return [_read_row(row) for row in connection.execute(select(decisions).where(condition).order_by(decisions.c.id)).mappings()]
+
+
+def _still(reviewer: str) -> ColumnElement[bool]:
+    """Entries of a reviewer that hold: no undo, and not taken back."""
+    c = decisions.c
+    return and_(c.reviewer == reviewer, c.action != Action.UNDO.value, c.id.not_in(taken_back_by(reviewer)))
 
 
 def _logs(connection: Connection, triple_ids: Sequence[str]) -> dict[str, list[Decision]]:

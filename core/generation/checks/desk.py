@@ -95,9 +95,8 @@ class CheckDesk:
 
     def start(self, *, encoder: bool = True) -> Job:
         """Check all triples again in a process of its own. A check at work is not started twice: its job is returned."""
-        for job in self._jobs.find(JobKind.CHECK):
-            if job.state.active:
-                return job
+        if running := self._jobs.active(JobKind.CHECK):
+            return running[0]
         plan = CheckPlan(thresholds=self.thresholds(), encoder=encoder)
         return self._jobs.start(JobKind.CHECK, plan, title=f"Check {self._triples.count():,} triples")
 

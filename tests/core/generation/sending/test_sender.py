@@ -169,7 +169,7 @@ def test_a_plan_that_another_job_carries_out_is_not_sent_a_second_time(bench: Be
     bench.ledger.plan(planned[:2], "other")
     bench.ledger.mark_sent(planned[0].key, "other")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(other, "find", lambda kind: [running] if kind is JobKind.GENERATE else [])
+        patch.setattr(other, "active", lambda *kinds: [running] if JobKind.GENERATE in kinds else [])
         model = good()
         result = bench.generate(model, plan, job_id="one")
         assert (result["sent"], result["parsed"], len(model.requests)) == (1, 1, 1)
